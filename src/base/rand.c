@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/rand.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+uint64_t random_u64(void) {
+        uint64_t v;
+        ssize_t n;
+
+        /* Up to 256 bytes getrandom(2) is never cut short, and blocks only before the pool is
+         * seeded at boot. */
+        n = getrandom(&v, sizeof v, 0);
+        assert(n == sizeof v);
+        (void) n;
+        return v;
+}
+
+uint64_t random_below(uint64_t limit) {
+        return limit ? random_u64() % limit : 0;
+}
+
+uint64_t backoff_full_jitter(uint64_t base_usec, uint64_t cap_usec, unsigned attempt) {
+        uint64_t ceiling = cap_usec;
+
+        if (attempt < 63 && base_usec < cap_usec >> attempt)
+                ceiling = base_usec << attempt;
+        return random_below(ceiling + 1);
+}
+
+void random_event_id(char out[static EVENT_ID_SIZE]) {
+        int n = snprintf(out, EVENT_ID_SIZE, "evt_%016" PRIx64 "%016" PRIx64, random_u64(),
+                         random_u64());
+
+        assert(n == EVENT_ID_SIZE - 1);
+        (void) n;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Copies at most size - 1 bytes of in to out for a log line: control characters and bytes that are
+ * not UTF-8 become '?', runs of white space one space; "…" marks a cut.  Returns out. */
+char *text_clean(char *out, size_t size, const char *in, size_t len);
+
+/* Whether the bytes are UTF-8 without surrogates, overlong forms or NUL (RFC 3629). */
+bool text_is_utf8(const char *in, size_t len);
+
+/* The name in names (count of them) that text was most likely meant to be, or NULL. */
+const char *text_did_you_mean(const char *text, const char *const *names, size_t count);
