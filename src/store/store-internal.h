@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Shared by store*.c and their tests, and nobody else: the only header that shows sqlite3.h. */
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+/* "ROST"; tells our files from other programs' (PRAGMA application_id). */
+#define STORE_APPLICATION_ID 0x524F5354
+
+/* Every statement; its text stands in store-stmt.c. */
+typedef enum StmtId {
+        STMT_BEGIN,
+        STMT_COMMIT,
+        STMT_ROLLBACK,
+        STMT_ACCOUNTS_RETIRE,
+        STMT_ACCOUNT_BY_NAME,
+        STMT_ACCOUNT_BY_IDENTITY,
+        STMT_ACCOUNT_INSERT,
+        STMT_ACCOUNT_CONFIGURE,
+        STMT_ACCOUNT_GET,
+        STMT_ACCOUNT_PUT,
+        STMT_ACCOUNT_IDENTIFY,
+        STMT_USER_FIND,
+        STMT_USER_BY_ROW,
+        STMT_USER_INSERT,
+        STMT_USER_UPDATE,
+        STMT_USER_SET_MISSING,
+        STMT_USERS_LISTED,
+        STMT_USERS_COUNT,
+        STMT_STATUS_COUNTS,
+        STMT_PINS_WIPE,
+        STMT_RUN_OPEN,
+        STMT_RUN_COUNT,
+        STMT_RUN_CLOSE,
+        STMT_RUNS_INTERRUPT,
+        STMT_RUN_LAST,
+        STMT_EVENT_APPEND,
+        STMT_EVENTS_AFTER,
+        STMT_EVENT_LAST_SEQ,
+        STMT_CURSOR_ADD,
+        STMT_CURSOR_GET,
+        STMT_CURSOR_MOVE,
+        STMT_PRUNE_EVENTS,
+        STMT_PRUNE_RUNS,
+        STMT_COUNT,
+} StmtId;
+
+struct Store {
+        sqlite3 *db;
+        sqlite3_stmt *stmts[STMT_COUNT];
+        char *path;
+        int lock; /* fd of path + ".lock", or -1 */
+};
+
+/* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0), and in
+ * STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1): field i is at USER_AT + i. */
+#define USER_AT 5
+
+/* ---- migrations (store-schema.c) ---- */
+
+/* Step n takes a database of version n to n + 1. */
+typedef struct Migrations {
+        const char *const *steps;
+        int n;
+} Migrations;
+
+extern const Migrations store_migrations;
+
+/* store_open with other migrations, for tests. */
+int store_open_with(const char *path, const Migrations *migrations, Store **ret, Error *err);
+
+/* Refuses a file that is not ours or is newer than m.  Writes nothing.  *ret is its version. */
+int store_schema_check(Store *s, const Migrations *m, int *ret, Error *err);
+
+/* Takes version to the newest, all steps in one transaction. */
+int store_schema_migrate(Store *s, const Migrations *m, int version, Error *err);
+
+/* ---- statements (store-stmt.c) ---- */
+
+/* The text of id, for tests. */
+const char *store_stmt_sql(StmtId id);
+
+/* The prepared statement for id, reset and without bindings.  Borrowed: give it back with
+ * CLEANUP(stmt_releasep), which resets it. */
+int store_stmt(Store *s, StmtId id, sqlite3_stmt **ret, Error *err);
+
+static inline void stmt_release(sqlite3_stmt *st) {
+        (void) sqlite3_reset(st);
+        (void) sqlite3_clear_bindings(st); /* no pointer to the caller's data outlives the call */
+}
+DEFINE_CLEANUP(sqlite3_stmt *, stmt_release)
+
+static inline void stmt_finalize(sqlite3_stmt *st) {
+        (void) sqlite3_finalize(st);
+}
+DEFINE_CLEANUP(sqlite3_stmt *, stmt_finalize)
+
+typedef enum StmtStep {
+        STMT_DONE,
+        STMT_ROW,
+} StmtStep;
+
+/* One step of a reading statement: a StmtStep or -errno.  what completes "while …". */
+int store_step(Store *s, sqlite3_stmt *st, const char *what, Error *err);
+/* Runs a writing statement to its end. */
+int store_write(Store *s, sqlite3_stmt *st, const char *what, Error *err);
+/* A statement without parameters or rows. */
+int store_exec(Store *s, StmtId id, const char *what, Error *err);
+/* Any SQL text without rows; for start and migrations. */
+int store_exec_sql(Store *s, const char *sql, const char *what, Error *err);
+/* One statement that gives one number. */
+int store_number(Store *s, const char *sql, int64_t *ret, Error *err);
+
+/* Binding returns an SQLite code, so that several can be joined with |.  text NULL and TIME_NONE
+ * become NULL; text is borrowed until the statement is released. */
+int store_bind_text(sqlite3_stmt *st, int pos, const char *text);
+int store_bind_time(sqlite3_stmt *st, int pos, int64_t ms);
+
+/* NULL becomes NULL and TIME_NONE. */
+int store_column_text(Store *s, sqlite3_stmt *st, int col, char **ret, Error *err);
+int store_column_time(Store *s, sqlite3_stmt *st, int col, int64_t *ret, Error *err);
+
+/* Turns the last SQLite failure into a sentence in *err and a negative errno.  what completes
+ * "while …". */
+int store_error(Store *s, Error *err, const char *what);
+/* The same for an errno of the file system. */
+int store_error_errno(const char *path, int error, Error *err);
+
+/* Begins a transaction unless one is open; *ret_own: it was begun here. */
+int store_begin_own(Store *s, bool *ret_own, Error *err);
+/* Ends it if it is our own: commits after r >= 0, else rolls back.  Returns r, or the commit's. */
+int store_end_own(Store *s, bool own, int r, Error *err);
+
+/* Writes what the WAL holds into the database and empties it, as far as readers allow. */
+void store_checkpoint(Store *s);
+
+/* NULL but in tests/unit/test-store-crash.c: runs after every statement that may have written. */
+extern void (*store_test_after_write)(void);
+
+static inline void store_wrote(void) {
+        if (store_test_after_write)
+                store_test_after_write();
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/timefmt.h"
+#include "store/store-internal.h"
+
+/* What USER_FIELDS says, as SQL, so that field i is at USER_AT + i. */
+#define FIELD_COLUMN(id, json, parent, column, type, flags) ", " #column
+#define FIELD_PARAM(id, json, parent, column, type, flags) ", ?"
+#define FIELD_SET(id, json, parent, column, type, flags) ", " #column " = ?"
+
+#define USER_COLUMNS \
+        "row, first_seen_at, last_changed_at, removed_at, missing" USER_FIELDS(FIELD_COLUMN)
+
+/* Every statement of the program, in one place to read and to review. */
+static const char *const stmt_sql[STMT_COUNT] = {
+        [STMT_BEGIN] = "BEGIN IMMEDIATE",
+        [STMT_COMMIT] = "COMMIT",
+        [STMT_ROLLBACK] = "ROLLBACK",
+
+        /* ---- accounts ---- */
+        [STMT_ACCOUNTS_RETIRE] = "UPDATE account_data SET active = 0 WHERE active",
+        [STMT_ACCOUNT_BY_NAME] = "SELECT key FROM account_data WHERE account = ?1",
+        /* of several that nobody configures any more, the one that was seen last */
+        [STMT_ACCOUNT_BY_IDENTITY] =
+                "SELECT key FROM account_data"
+                " WHERE NOT active AND source = ?1 AND endpoint IS ?2 AND account_id IS ?3"
+                " ORDER BY last_complete_at DESC, key DESC",
+        [STMT_ACCOUNT_INSERT] = "INSERT INTO account_data (account, source, endpoint, account_id,"
+                                " active) VALUES (?1, ?2, ?3, ?4, 1)",
+        [STMT_ACCOUNT_CONFIGURE] = "UPDATE account_data SET account = ?1, source = ?2,"
+                                   " endpoint = ?3, account_id = ?4, active = 1 WHERE key = ?5",
+        [STMT_ACCOUNT_GET] = "SELECT scope, baseline_at, last_attempt_at, last_complete_at,"
+                             " next_run_at, last_error, failing_since, failure_told_at, failures,"
+                             " held_removals, removals_accepted FROM account_data WHERE key = ?1",
+        [STMT_ACCOUNT_PUT] =
+                "UPDATE account_data SET scope = ?1, baseline_at = ?2, last_attempt_at = ?3,"
+                " last_complete_at = ?4, next_run_at = ?5, last_error = ?6, failing_since = ?7,"
+                " failure_told_at = ?8, failures = ?9, held_removals = ?10,"
+                " removals_accepted = ?11 WHERE key = ?12",
+        [STMT_ACCOUNT_IDENTIFY] = "UPDATE account_data SET source = ?1, endpoint = ?2,"
+                                  " account_id = ?3 WHERE key = ?4",
+
+        /* ---- users ---- */
+        [STMT_USER_FIND] =
+                "SELECT " USER_COLUMNS " FROM user_data WHERE user_id = ?1 AND account_key = ?2",
+        [STMT_USER_BY_ROW] = "SELECT " USER_COLUMNS " FROM user_data WHERE row = ?1",
+        [STMT_USER_INSERT] =
+                "INSERT INTO user_data (account_key, first_seen_at, last_changed_at,"
+                " removed_at" USER_FIELDS(FIELD_COLUMN) ") VALUES (?1, ?2, ?3, ?4" USER_FIELDS(
+                        FIELD_PARAM) ")",
+        [STMT_USER_UPDATE] =
+                "UPDATE user_data SET first_seen_at = ?1, last_changed_at = ?2,"
+                " removed_at = ?3, missing = ?4" USER_FIELDS(FIELD_SET) " WHERE row = ?",
+        [STMT_USER_SET_MISSING] = "UPDATE user_data SET missing = ?1 WHERE row = ?2",
+        [STMT_USERS_LISTED] = "SELECT row, missing FROM user_data INDEXED BY user_listed"
+                              " WHERE account_key = ?1 AND removed_at IS NULL AND row > ?2"
+                              " ORDER BY row LIMIT ?3",
+        [STMT_USERS_COUNT] = "SELECT count(*) FROM user_data"
+                             " WHERE account_key = ?1 AND removed_at IS NULL",
+        /* one account, or (0 and the highest key) the active ones of all */
+        [STMT_STATUS_COUNTS] =
+                "SELECT a.account, u.user_registration_status, u.user_invitation_status, count(*)"
+                " FROM account_data a CROSS JOIN user_data u INDEXED BY user_status"
+                " ON u.account_key = a.key AND u.removed_at IS NULL"
+                " WHERE a.key BETWEEN ?1 AND ?2 AND (a.active OR ?1 > 0)"
+                " GROUP BY a.key, u.user_registration_status, u.user_invitation_status",
+        [STMT_PINS_WIPE] = "UPDATE user_data SET personal_pin = NULL WHERE row IN"
+                           " (SELECT row FROM user_data INDEXED BY user_pin"
+                           " WHERE personal_pin IS NOT NULL AND account_key > 0 LIMIT ?1)",
+
+        /* ---- runs ---- */
+        [STMT_RUN_OPEN] = "INSERT INTO run_data (account_key, started_at, outcome)"
+                          " VALUES (?1, ?2, 'running')",
+        [STMT_RUN_COUNT] = "UPDATE run_data SET pages = ?1, users = ?2, added = ?3, changed = ?4,"
+                           " removed = ?5, retries = ?6, throttled = ?7 WHERE run_id = ?8",
+        [STMT_RUN_CLOSE] = "UPDATE run_data SET pages = ?1, users = ?2, added = ?3, changed = ?4,"
+                           " removed = ?5, retries = ?6, throttled = ?7, outcome = ?9, error = ?10,"
+                           " finished_at = max(?11, started_at) WHERE run_id = ?8",
+        [STMT_RUNS_INTERRUPT] =
+                "UPDATE run_data SET outcome = 'interrupted', error = ?3, finished_at ="
+                " max(?4, started_at, ifnull((SELECT max(e.time) FROM event_data e"
+                " WHERE e.run_id = run_data.run_id), ''))"
+                " WHERE outcome = 'running' AND account_key BETWEEN ?1 AND ?2",
+        [STMT_RUN_LAST] =
+                "SELECT run_id, started_at, finished_at, outcome, pages, users, added, changed,"
+                " removed, retries, throttled FROM run_data"
+                " WHERE account_key = ?1 AND outcome <> 'running' ORDER BY run_id DESC LIMIT 1",
+
+        /* ---- events ---- */
+        [STMT_EVENT_APPEND] = "INSERT INTO event_data (id, time, type, account_key, user_id, "
+                              "primary_email, field,"
+                              " old_value, new_value, run_id, changes, detail, user_image)"
+                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        [STMT_EVENTS_AFTER] =
+                "SELECT e.seq, e.id, e.time, e.type, e.run_id, a.account, a.account_id, e.user_id,"
+                " e.primary_email, e.field, e.old_value, e.new_value, e.changes, e.detail,"
+                " e.user_image FROM event_data e CROSS JOIN account_data a ON a.key = e.account_key"
+                " WHERE e.seq > ?1 ORDER BY e.seq",
+        /* the highest ever given, even if that event is deleted */
+        [STMT_EVENT_LAST_SEQ] = "SELECT seq FROM sqlite_sequence WHERE name = 'event_data'",
+        [STMT_CURSOR_ADD] = "INSERT INTO sink_data (sink, cursor) VALUES (?1, ?2)"
+                            " ON CONFLICT (sink) DO NOTHING",
+        [STMT_CURSOR_GET] = "SELECT cursor FROM sink_data WHERE sink = ?1",
+        [STMT_CURSOR_MOVE] = "INSERT INTO sink_data (sink, cursor) VALUES (?1, ?2)"
+                             " ON CONFLICT (sink) DO UPDATE SET cursor = excluded.cursor",
+
+        /* ---- retention ---- */
+        [STMT_PRUNE_EVENTS] =
+                "DELETE FROM event_data WHERE seq IN (SELECT seq FROM event_data"
+                " WHERE time < ?1 AND seq <= ifnull((SELECT min(cursor) FROM sink_data),"
+                " 0x7fffffffffffffff) ORDER BY time LIMIT ?2)",
+        [STMT_PRUNE_RUNS] =
+                "DELETE FROM run_data WHERE run_id IN (SELECT r.run_id FROM run_data r"
+                " WHERE r.started_at < ?1 AND r.outcome <> 'running'"
+                " AND NOT EXISTS (SELECT 1 FROM event_data e WHERE e.run_id = r.run_id)"
+                " AND EXISTS (SELECT 1 FROM run_data later WHERE later.account_key = r.account_key"
+                " AND later.run_id > r.run_id AND later.outcome <> 'running')"
+                " ORDER BY r.started_at LIMIT ?2)",
+};
+
+const char *store_stmt_sql(StmtId id) {
+        assert(id < STMT_COUNT);
+        return stmt_sql[id];
+}
+
+int store_stmt(Store *s, StmtId id, sqlite3_stmt **ret, Error *err) {
+        assert(id < STMT_COUNT);
+
+        if (!s->stmts[id] && sqlite3_prepare_v3(s->db, stmt_sql[id], -1, SQLITE_PREPARE_PERSISTENT,
+                                                &s->stmts[id], NULL) != SQLITE_OK)
+                return store_error(s, err, "preparing a statement");
+        assert(!sqlite3_stmt_busy(s->stmts[id])); /* someone kept it past its scope */
+        *ret = s->stmts[id];
+        return 0;
+}
+
+int store_step(Store *s, sqlite3_stmt *st, const char *what, Error *err) {
+        switch (sqlite3_step(st)) {
+        case SQLITE_ROW:
+                return STMT_ROW;
+        case SQLITE_DONE:
+                return STMT_DONE;
+        default:
+                return store_error(s, err, what);
+        }
+}
+
+int store_write(Store *s, sqlite3_stmt *st, const char *what, Error *err) {
+        int r;
+
+        do /* a pragma that writes may give rows */
+                r = store_step(s, st, what, err);
+        while (r == STMT_ROW);
+        if (r >= 0)
+                store_wrote();
+        return r;
+}
+
+int store_exec(Store *s, StmtId id, const char *what, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, id, &st, err);
+
+        return r < 0 ? r : store_write(s, st, what, err);
+}
+
+int store_exec_sql(Store *s, const char *sql, const char *what, Error *err) {
+        while (*sql) {
+                CLEANUP(stmt_finalizep) sqlite3_stmt *st = NULL;
+                int r;
+
+                if (sqlite3_prepare_v2(s->db, sql, -1, &st, &sql) != SQLITE_OK)
+                        return store_error(s, err, what);
+                if (!st) /* white space at the end */
+                        return 0;
+                r = store_write(s, st, what, err);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int store_number(Store *s, const char *sql, int64_t *ret, Error *err) {
+        CLEANUP(stmt_finalizep) sqlite3_stmt *st = NULL;
+
+        if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK ||
+            sqlite3_step(st) != SQLITE_ROW)
+                return store_error(s, err, "reading its header");
+        *ret = sqlite3_column_int64(st, 0);
+        return 0;
+}
+
+int store_bind_text(sqlite3_stmt *st, int pos, const char *text) {
+        return sqlite3_bind_text(st, pos, text, -1, SQLITE_STATIC); /* NULL binds as NULL */
+}
+
+int store_bind_time(sqlite3_stmt *st, int pos, int64_t ms) {
+        char text[TIME_TEXT_SIZE];
+
+        if (ms == TIME_NONE)
+                return sqlite3_bind_null(st, pos);
+        time_format(ms, text);
+        return sqlite3_bind_text(st, pos, text, TIME_TEXT_SIZE - 1, SQLITE_TRANSIENT);
+}
+
+int store_column_text(Store *s, sqlite3_stmt *st, int col, char **ret, Error *err) {
+        const unsigned char *text;
+        size_t size;
+        char *copy;
+
+        if (sqlite3_column_type(st, col) == SQLITE_NULL) {
+                *ret = NULL;
+                return 0;
+        }
+        text = sqlite3_column_text(st, col);
+        if (!text)
+                return store_error(s, err, "reading a text");
+        size = (size_t) sqlite3_column_bytes(st, col) + 1;
+        copy = malloc(size);
+        if (!copy)
+                return error_set(err, -ENOMEM, "out of memory");
+        memcpy(copy, text, size);
+        *ret = copy;
+        return 0;
+}
+
+int store_column_time(Store *s, sqlite3_stmt *st, int col, int64_t *ret, Error *err) {
+        const char *text;
+
+        if (sqlite3_column_type(st, col) == SQLITE_NULL) {
+                *ret = TIME_NONE;
+                return 0;
+        }
+        text = (const char *) sqlite3_column_text(st, col);
+        if (!text)
+                return store_error(s, err, "reading a time");
+        if (time_parse(text, ret) < 0)
+                return error_set(err, -EUCLEAN,
+                                 "the database %s is damaged: %s holds \"%.40s\", which is no time;"
+                                 " restore a backup",
+                                 s->path, sqlite3_column_name(st, col), text);
+        return 0;
+}

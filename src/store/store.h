@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "model/event.h"
+#include "model/user.h"
+
+/* The SQLite database behind calls that speak of the domain.  Every call is synchronous and returns
+ * 0 (or a named positive enum) or -errno with *err filled:
+ *   -EUCLEAN the file is damaged, -EMEDIUMTYPE it is not a rosterd database, -EPROTONOSUPPORT its
+ *   schema is newer, -EBUSY another process has it, -ENOSPC the disk is full, -EROFS/-EACCES it
+ *   cannot be written, -EIO anything else of the disk, -ENOMEM.
+ * Outputs are untouched on failure.  Wall-clock times are ms, TIME_NONE for never.
+ * Calls that write join the open transaction, or are one of their own. */
+typedef struct Store Store;
+
+/* Opens the database for the one process that writes it: takes the lock (path + ".lock", with our
+ * pid in it; -EBUSY names the pid of the holder), creates the file 0640 if it is absent, migrates it.
+ * Never deletes or recreates anything. */
+int store_open(const char *path, Store **ret, Error *err);
+/* Rolls back what is open, checkpoints, closes, unlocks. */
+void store_close(Store *s);
+DEFINE_CLEANUP(Store *, store_close)
+
+/* One write transaction for all of the process.  begin joins an open one.  A failed commit has
+ * rolled back.  rollback without a transaction does nothing. */
+int store_begin(Store *s, Error *err);
+int store_commit(Store *s, Error *err);
+void store_rollback(Store *s);
+bool store_in_transaction(const Store *s);
+
+/* Forgets stored PINs; for store_personal_pin = no.  One row at a time costs nothing if there are none. */
+int store_wipe_pins(Store *s, Error *err);
+
+/* ---- accounts ---- */
+
+/* What makes an account the same one although its section was renamed. */
+typedef struct AccountIdentity {
+        const char *name, *source, *endpoint, *account_id;
+} AccountIdentity;
+
+/* Makes the accounts table agree with the configuration, in one transaction: known names keep their
+ * key and take on the identity given; an unknown name with the source, endpoint and account_id of a
+ * known account that is no longer configured takes it over (renamed); others are new; those not in
+ * the list become inactive.  keys[i] gets the key of list[i]. */
+int store_accounts_apply(Store *s, const AccountIdentity *list, size_t n, int64_t *keys,
+                         Error *err);
+
+/* What is remembered of an account between runs. */
+typedef struct AccountState {
+        char *scope;              /* what the baseline was taken of (daemon/sync); NULL: none */
+        int64_t baseline_at;      /* TIME_NONE: no baseline yet */
+        int64_t last_attempt_at;  /* when the last run started */
+        int64_t last_complete_at; /* when the last complete listing ended */
+        int64_t next_run_at;
+        char *last_error;        /* of the last run; NULL if it was complete */
+        int64_t failing_since;   /* first failure after success; TIME_NONE: all is well */
+        int64_t failure_told_at; /* the last sync.failed event */
+        int64_t failures;        /* runs in a row that failed */
+        int64_t held_removals;   /* users whose removal is held; 0: none */
+        bool removals_accepted;  /* an administrator accepted the held removals */
+} AccountState;
+
+void account_state_clear(AccountState *a);
+int store_account_get(Store *s, int64_t account, AccountState *ret, Error *err);
+/* Writes every member of a. */
+int store_account_put(Store *s, int64_t account, const AccountState *a, Error *err);
+/* Gives an account another source, endpoint and account_id; its name stays.  store_accounts_apply
+ * does as much for what is configured. */
+int store_account_identify(Store *s, int64_t account, const AccountIdentity *id, Error *err);
+
+/* ---- users ---- */
+
+typedef enum StoreLookup {
+        STORE_ABSENT = 1, /* never seen, not even formerly */
+        STORE_LISTED,     /* in `users` */
+        STORE_FORMER,     /* in `former_users` */
+} StoreLookup;
+
+typedef struct StoredUser {
+        int64_t row; /* stable for the life of the user */
+        User user;
+        UserDates dates;
+        unsigned missing; /* complete listings in a row that lacked this user */
+} StoredUser;
+
+void stored_user_clear(StoredUser *u);
+
+/* Returns a StoreLookup, and fills *ret (owned by the caller, cleared first) unless STORE_ABSENT. */
+int store_user_find(Store *s, int64_t account, const char *user_id, StoredUser *ret, Error *err);
+int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err);
+
+/* A new user, listed from now on; *ret_row gets its row. */
+int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,
+                      int64_t *ret_row, Error *err);
+/* Replaces fields, dates (removed_at says whether it is listed) and the count of missing. */
+int store_user_update(Store *s, const StoredUser *u, Error *err);
+
+/* A listed user, as the search for missing ones needs it. */
+typedef struct ListedRow {
+        int64_t row;
+        unsigned missing;
+} ListedRow;
+
+/* Up to max listed users of the account with a row above after, in order of row; their number in
+ * *ret_n.  Reads an index only. */
+int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows, size_t max,
+                       size_t *ret_n, Error *err);
+int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err);
+int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
+
+/* One line of the view status_counts; texts may be NULL. */
+typedef struct StatusCount {
+        char *account, *registration, *invitation;
+        int64_t users;
+} StatusCount;
+
+/* All lines, in a stable order; free with status_counts_free.  account 0: of all active accounts. */
+int store_status_counts(Store *s, int64_t account, StatusCount **ret, size_t *ret_n, Error *err);
+void status_counts_free(StatusCount *c, size_t n);
+
+/* ---- runs ---- */
+
+typedef enum RunOutcome {
+        RUN_RUNNING,
+        RUN_COMPLETE,
+        RUN_FAILED,
+        RUN_INTERRUPTED,
+} RunOutcome;
+
+typedef struct RunCounters {
+        int64_t pages, users, added, changed, removed, retries, throttled;
+} RunCounters;
+
+int store_run_open(Store *s, int64_t account, int64_t now, int64_t *ret_run, Error *err);
+int store_run_count(Store *s, int64_t run, const RunCounters *c, Error *err);
+/* error is NULL for RUN_COMPLETE. */
+int store_run_close(Store *s, int64_t run, const RunCounters *c, RunOutcome outcome,
+                    const char *error, int64_t now, Error *err);
+/* Closes every run that still says running as interrupted, with this as its error; account 0: of all.
+ * finished_at is the time of the last sign of life if now is earlier (a clock set back). */
+int store_runs_interrupt(Store *s, int64_t account, const char *error, int64_t now, Error *err);
+
+/* The last run of an account that has ended; every member 0 if there is none. */
+typedef struct RunSummary {
+        int64_t run, started_at, finished_at;
+        RunOutcome outcome;
+        RunCounters counters;
+} RunSummary;
+int store_run_last(Store *s, int64_t account, RunSummary *ret, Error *err);
+
+/* ---- the event log and its readers ---- */
+
+/* Appends and numbers e (seq is set). */
+int store_event_append(Store *s, int64_t account, Event *e, Error *err);
+
+/* Up to max events with a seq above after, oldest first; *ret_n of them in *ret, each owned by the
+ * caller (events_free).  Only what is committed should be told: call outside a transaction. */
+int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,
+                       Error *err);
+void events_free(Event **events, size_t n);
+int store_event_last_seq(Store *s, int64_t *ret, Error *err);
+
+/* The cursor of a sink is the seq of the last event that it has finished with.  A sink that is not
+ * known yet gets a cursor at start_at. */
+int store_cursor_open(Store *s, const char *sink, int64_t start_at, int64_t *ret, Error *err);
+int store_cursor_move(Store *s, const char *sink, int64_t seq, Error *err);
+
+/* ---- retention ---- */
+
+/* Deletes at most max events and runs older than before, never an event that a sink has yet to
+ * finish with, never a run that an event still names or the last of an account.  *ret_more: there is
+ * more to delete. */
+int store_prune(Store *s, int64_t before, size_t max, bool *ret_more, Error *err);
