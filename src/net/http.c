@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All HTTP: curl's multi interface on one sd-event loop.
+ *
+ * curl says which sockets it wants watched (on_curl_socket) and when it wants to be called at the
+ * latest (on_curl_timer); the loop tells curl what happened (drive), and every turn ends with
+ * reap(), which hands out all calls that have finished.  Callbacks of curl never call back into
+ * curl: they only arm.  Callbacks of callers run in reap() alone, outside of curl, so that they may
+ * start and cancel calls as they like. */
+#include "net/http.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/timespan.h"
+#include "net/http-internal.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#else
+#define PACKAGE_VERSION "dev"
+#endif
+
+#define HTTP_HEADERS_MAX (256u << 10)
+#define HTTP_BODY_FIRST (16u << 10) /* the first allocation; doubled as need be */
+#define HTTP_RECEIVE_SIZE (128L << 10)
+/* Connections to one host at a time, as many as accounts may sync at once: a call must not use up
+ * its time waiting for a connection.  And how many idle ones are kept. */
+#define HTTP_HOST_CONNECTIONS 64L
+#define HTTP_IDLE_CONNECTIONS 32L
+
+struct HttpCall {
+        HttpCall *prev, *next;
+        Http *http;
+        CURL *easy;
+        struct curl_slist *headers;
+        HttpDone on_done;
+        void *userdata;
+        char *body;
+        size_t body_len, body_size, max_body, headers_len;
+        HttpStop stop;
+        char error[CURL_ERROR_SIZE];
+};
+
+struct Http {
+        sd_event *event;
+        CURLM *multi;
+        sd_event_source *timer;
+        HttpCall *calls;
+        bool reaping;
+};
+
+/* ---- one call ---- */
+
+/* Takes the call from curl and from the list of those in flight. */
+static void call_detach(HttpCall *c) {
+        if (!c->http)
+                return;
+        (void) curl_multi_remove_handle(c->http->multi, c->easy);
+        if (c->next)
+                c->next->prev = c->prev;
+        if (c->prev)
+                c->prev->next = c->next;
+        else
+                c->http->calls = c->next;
+        c->http = NULL;
+}
+
+static void call_free(HttpCall *c) {
+        call_detach(c);
+        if (c->easy)
+                curl_easy_cleanup(c->easy);
+        curl_slist_free_all(c->headers);
+        free(c->body);
+        free(c);
+}
+DEFINE_CLEANUP(HttpCall *, call_free)
+
+/* Room for need bytes and a NUL. */
+static bool body_reserve(HttpCall *c, size_t need) {
+        size_t size = c->body_size ? c->body_size : HTTP_BODY_FIRST;
+        char *bigger;
+
+        if (need < c->body_size)
+                return true;
+        while (size <= need)
+                size *= 2;
+        bigger = realloc(c->body, size);
+        if (!bigger)
+                return false;
+        c->body = bigger;
+        c->body_size = size;
+        return true;
+}
+
+/* Returning less than was given ends the transfer with CURLE_WRITE_ERROR. */
+static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
+        HttpCall *c = userdata;
+
+        assert(size == 1); /* documented by libcurl */
+        if (n > c->max_body - c->body_len) {
+                c->stop = HTTP_STOP_BODY;
+                return 0;
+        }
+        if (!body_reserve(c, c->body_len + n)) {
+                c->stop = HTTP_STOP_MEMORY;
+                return 0;
+        }
+        memcpy(c->body + c->body_len, data, n);
+        c->body_len += n;
+        c->body[c->body_len] = '\0';
+        return n;
+}
+
+/* curl keeps the headers for http_header(); this only bounds them. */
+static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
+        HttpCall *c = userdata;
+
+        (void) data;
+        assert(size == 1);
+        c->headers_len += n;
+        if (c->headers_len > HTTP_HEADERS_MAX) {
+                c->stop = HTTP_STOP_HEADERS;
+                return 0;
+        }
+        return n;
+}
+
+const char *http_header(const HttpResult *res, const char *name) {
+        struct curl_header *h = NULL;
+
+        if (curl_easy_header(res->call->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+                return NULL;
+        /* libcurl 7.88 leaves the line's end in an empty value */
+        return *h->value == '\r' || *h->value == '\n' ? "" : h->value;
+}
+
+/* ---- loop and curl ---- */
+
+/* Hands out every finished call.  The loop asks curl anew each time, for on_done may have cancelled
+ * a call that had finished as well. */
+static void reap(Http *h) {
+        CURLMsg *m;
+        int left;
+
+        assert(!h->reaping);
+        h->reaping = true;
+        while ((m = curl_multi_info_read(h->multi, &left))) {
+                CURLcode code = m->data.result; /* m dies with call_detach() */
+                CLEANUP(call_freep) HttpCall *c = NULL;
+                char reason[HTTP_REASON_SIZE];
+                HttpResult res = { 0 };
+                void *private = NULL;
+
+                assert(m->msg == CURLMSG_DONE);
+                (void) curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **) &private);
+                c = private;
+                call_detach(c);
+
+                res.failure = http_failure(c->easy, code, c->stop, c->max_body, c->error, reason);
+                if (res.failure == HTTP_ANSWERED)
+                        (void) curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &res.status);
+                else
+                        res.reason = reason;
+                res.body = c->body ? c->body : "";
+                res.body_len = c->body_len;
+                res.call = c;
+                c->on_done(&res, c->userdata);
+        }
+        h->reaping = false;
+}
+
+static int drive(Http *h, curl_socket_t fd, int what) {
+        int running;
+
+        if (curl_multi_socket_action(h->multi, fd, what, &running) != CURLM_OK)
+                return -EIO; /* exit_on_failure turns this into a loud exit */
+        reap(h);
+        return 0;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        int what = (revents & EPOLLIN ? CURL_CSELECT_IN : 0) |
+                   (revents & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                   (revents & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+
+        (void) source;
+        return drive(userdata, fd, what);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        return drive(userdata, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* curl -> loop: watch this socket so.  The source travels as curl's socketp. */
+static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socketp) {
+        CLEANUP(sd_event_source_unrefp) sd_event_source *fresh = NULL;
+        sd_event_source *io = socketp;
+        Http *h = userdata;
+        uint32_t events = (what & CURL_POLL_IN ? (uint32_t) EPOLLIN : 0u) |
+                          (what & CURL_POLL_OUT ? (uint32_t) EPOLLOUT : 0u);
+
+        (void) easy;
+        if (what == CURL_POLL_REMOVE) {
+                (void) sd_event_source_disable_unref(io);
+                return 0;
+        }
+        if (io)
+                return sd_event_source_set_io_events(io, events) < 0 ? -1 : 0;
+
+        if (sd_event_add_io(h->event, &fresh, fd, events, on_io, h) < 0 ||
+            sd_event_source_set_exit_on_failure(fresh, true) < 0 ||
+            curl_multi_assign(h->multi, fd, fresh) != CURLM_OK)
+                return -1;
+        (void) sd_event_source_set_description(fresh, "http-io");
+        (void) take_ptr(fresh); /* curl holds it until CURL_POLL_REMOVE */
+        return 0;
+}
+
+/* curl -> loop: call me in timeout_ms; -1 is never. */
+static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata) {
+        Http *h = userdata;
+
+        (void) multi;
+        if (timeout_ms < 0)
+                return sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
+        if (sd_event_source_set_time_relative(h->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) <
+                    0 ||
+            sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT) < 0)
+                return -1;
+        return 0;
+}
+
+/* ---- the client ---- */
+
+int http_new(sd_event *event, Http **ret, Error *err) {
+        CLEANUP(http_freep) Http *h = NULL;
+        int r;
+
+        assert(event);
+        assert(ret);
+
+        h = calloc(1, sizeof *h);
+        if (!h)
+                return error_set(err, -ENOMEM, "out of memory");
+        h->event = sd_event_ref(event);
+
+        /* An accuracy of 1 µs: the default lets a timer come 250 ms late, and every call begins
+         * with one. */
+        r = sd_event_add_time(event, &h->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, h);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(h->timer, true);
+        if (r < 0)
+                return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
+        (void) sd_event_source_set_description(h->timer, "http-timer");
+
+        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+                return error_set(err, -ENOMEM, "cannot set up libcurl");
+        h->multi = curl_multi_init();
+        if (!h->multi ||
+            curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) != CURLM_OK ||
+            curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) != CURLM_OK ||
+            curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) != CURLM_OK ||
+            curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) != CURLM_OK ||
+            curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, HTTP_HOST_CONNECTIONS) !=
+                    CURLM_OK ||
+            curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, HTTP_IDLE_CONNECTIONS) != CURLM_OK)
+                return error_set(err, -ENOMEM, "cannot set up libcurl");
+
+        *ret = take_ptr(h);
+        return 0;
+}
+
+void http_free(Http *h) {
+        if (!h)
+                return;
+        assert(!h->reaping);
+
+        while (h->calls)
+                call_free(h->calls);
+        if (h->multi)
+                (void) curl_multi_cleanup(h->multi); /* calls back: timer and event come after */
+        (void) sd_event_source_disable_unref(h->timer);
+        (void) sd_event_unref(h->event);
+        free(h);
+}
+
+/* ---- starting a call ---- */
+
+/* Microseconds to curl's milliseconds, rounded up: 0 would be "no limit". */
+static long milliseconds(uint64_t usec) {
+        uint64_t ms = usec / USEC_PER_MSEC + (usec % USEC_PER_MSEC > 0);
+
+        return ms == 0 ? 1 : ms > INT_MAX ? INT_MAX : (long) ms;
+}
+
+/* Whether text can stand in a header: a line break would begin another one. */
+static bool fits_header(const char *text) {
+        for (; *text; text++)
+                if ((unsigned char) *text < 0x21 || (unsigned char) *text == 0x7f)
+                        return false;
+        return true;
+}
+
+/* curl reads at most 64 bytes up to the next colon. */
+static bool fits_scope(const char *text) {
+        size_t len = strlen(text);
+
+        return len > 0 && len <= 64 && fits_header(text) && !strchr(text, ':');
+}
+
+static int set_signing(HttpCall *c, const HttpSigning *s, Error *err) {
+        static const char name[] = "X-Amz-Security-Token: ";
+        CLEANUP_FREE char *header = NULL;
+        char scope[160];
+        size_t size;
+
+        if (!fits_scope(s->region) || !fits_scope(s->service))
+                return error_set(err, -EINVAL, "cannot sign for this region: check region");
+        if (!fits_header(s->access_key_id))
+                return error_set(err, -EINVAL, "access_key_id holds white space");
+        if (s->session_token && !fits_header(s->session_token))
+                return error_set(err, -EINVAL, "session_token holds white space");
+
+        (void) snprintf(scope, sizeof scope, "aws:amz:%s:%s", s->region, s->service);
+        /* not CURLOPT_USERPWD: it would cut at a colon */
+        if (curl_easy_setopt(c->easy, CURLOPT_AWS_SIGV4, scope) != CURLE_OK ||
+            curl_easy_setopt(c->easy, CURLOPT_USERNAME, s->access_key_id) != CURLE_OK ||
+            curl_easy_setopt(c->easy, CURLOPT_PASSWORD, s->secret_access_key) != CURLE_OK)
+                return error_set(err, -ENOMEM, "out of memory");
+
+        if (!s->session_token || !*s->session_token)
+                return 0;
+        size = sizeof name + strlen(s->session_token);
+        header = malloc(size);
+        if (!header)
+                return error_set(err, -ENOMEM, "out of memory");
+        (void) snprintf(header, size, "%s%s", name, s->session_token);
+        c->headers = curl_slist_append(NULL, header);
+        if (!c->headers || curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers) != CURLE_OK)
+                return error_set(err, -ENOMEM, "out of memory");
+        return 0;
+}
+
+#define SET(option, value) (curl_easy_setopt(c->easy, CURLOPT_##option, (value)) == CURLE_OK)
+
+static bool set_request(HttpCall *c, const HttpRequest *req) {
+        return SET(URL, req->url) && SET(PATH_AS_IS, 1L) && SET(HTTPGET, 1L) &&
+               SET(PROTOCOLS_STR, "http,https") && SET(FOLLOWLOCATION, 0L) &&
+               SET(HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) && SET(ACCEPT_ENCODING, "gzip") &&
+               SET(USERAGENT, "rosterd/" PACKAGE_VERSION) &&
+               SET(NETRC, (long) CURL_NETRC_IGNORED) &&
+               /* time */
+               SET(CONNECTTIMEOUT_MS, milliseconds(req->connect_timeout)) &&
+               SET(TIMEOUT_MS, milliseconds(req->timeout)) && SET(NOSIGNAL, 1L) &&
+               SET(TCP_KEEPALIVE, 1L) &&
+               /* a resolver thread that hangs is left to end by itself, never waited for */
+               SET(QUICK_EXIT, 1L);
+}
+
+static bool set_trust(HttpCall *c, const HttpRequest *req) {
+        if (!SET(SSL_VERIFYPEER, 1L) || !SET(SSL_VERIFYHOST, 2L) ||
+            !SET(SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2))
+                return false;
+        /* in place of the system's certificates, not beside them */
+        if (req->ca_file && (!SET(CAINFO, req->ca_file) || !SET(CAPATH, NULL)))
+                return false;
+        /* a proxy that was asked for is used, whatever the environment's no_proxy says */
+        return !req->proxy || (SET(PROXY, req->proxy) && SET(NOPROXY, ""));
+}
+
+static bool set_answer(HttpCall *c) {
+        return SET(PRIVATE, c) && SET(ERRORBUFFER, c->error) && SET(WRITEFUNCTION, on_body) &&
+               SET(WRITEDATA, c) && SET(HEADERFUNCTION, on_header) && SET(HEADERDATA, c) &&
+               SET(BUFFERSIZE, HTTP_RECEIVE_SIZE) &&
+               SET(MAXFILESIZE_LARGE, (curl_off_t) c->max_body);
+}
+
+int http_start(Http *h, const HttpRequest *req, HttpDone on_done, void *userdata, HttpCall **ret,
+               Error *err) {
+        CLEANUP(call_freep) HttpCall *c = NULL;
+        int r;
+
+        assert(on_done);
+        assert(req->max_body > 0 && req->max_body < SIZE_MAX / 4);
+
+        c = calloc(1, sizeof *c);
+        if (!c)
+                return error_set(err, -ENOMEM, "out of memory");
+        c->on_done = on_done;
+        c->userdata = userdata;
+        c->max_body = req->max_body;
+        c->easy = curl_easy_init();
+        if (!c->easy || !set_request(c, req) || !set_trust(c, req) || !set_answer(c))
+                return error_set(err, -ENOMEM, "cannot prepare a request: out of memory");
+        if (req->signing) {
+                r = set_signing(c, req->signing, err);
+                if (r < 0)
+                        return r;
+        }
+        if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
+                return error_set(err, -EIO, "cannot start a request");
+
+        c->http = h;
+        c->next = h->calls;
+        if (c->next)
+                c->next->prev = c;
+        h->calls = c;
+        if (ret)
+                *ret = c;
+        (void) take_ptr(c);
+        return 0;
+}
+
+void http_cancel(HttpCall *call) {
+        assert(call->http); /* else it has been handed to on_done */
+        call_free(call);
+}

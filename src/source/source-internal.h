@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Shared by the files of source/ and nobody else. */
+
+#include "source/source.h"
+
+/* chime.c: Amazon Chime, API 2018-05-01, ListUsers. */
+extern const Source source_chime;
+
+/* chime-record.c: the records and the continuation of an answer of status 200.  *ret is untouched on
+ * failure: -EBADMSG with a clause that fits behind "the answer …", or -ENOMEM. */
+int chime_page(const char *body, size_t len, SourcePage *ret, Error *err);
+
+/* chime-record.c: Source.record of Chime. */
+int chime_record(const AccountConfig *account, const SourceRecord *record, User *u, Error *err);
