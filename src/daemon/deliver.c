@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/deliver.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/timespan.h"
+#include "daemon/log.h"
+#include "sink/sink.h"
+
+#define PORTION 128
+#define RETRY_FIRST USEC_PER_SEC
+#define RETRY_MOST (60 * USEC_PER_SEC)
+
+/* One sink at its place in the log. */
+typedef struct Reader {
+        Deliver *deliver;
+        const Sink *sink;
+        int64_t cursor;
+        bool unsaved; /* the cursor is not yet in the database */
+        sd_event_source *step, *timer;
+        unsigned failures; /* in a row */
+} Reader;
+
+struct Deliver {
+        Store *store;
+        SinkSettings settings;
+        Reader *readers;
+        size_t n;
+};
+
+typedef enum Portion {
+        PORTION_EMPTY,  /* all is told */
+        PORTION_TOLD,   /* and there may be more */
+        PORTION_FAILED, /* later */
+} Portion;
+
+/* Writes the cursor down.  Until that works, only it is tried again, not the telling. */
+static int save_cursor(Reader *r, Error *err) {
+        int rc;
+
+        if (!r->unsaved)
+                return 0;
+        rc = store_cursor_move(r->deliver->store, r->sink->name, r->cursor, err);
+        r->unsaved = rc < 0;
+        return rc;
+}
+
+/* Tells up to one portion.  *ret_empty: there was nothing to tell. */
+static int tell_some(Reader *r, bool *ret_empty, Error *err) {
+        Event **events = NULL;
+        size_t n = 0, told = 0;
+        int rc = save_cursor(r, err);
+
+        if (rc >= 0)
+                rc = store_events_after(r->deliver->store, r->cursor, PORTION, &events, &n, err);
+        if (rc < 0)
+                return rc;
+        if (n > 0)
+                told = r->sink->tell(events, n, &r->deliver->settings, err);
+        if (told > 0) {
+                r->cursor = events[told - 1]->seq;
+                r->unsaved = true;
+        }
+        events_free(events, n);
+        *ret_empty = n == 0;
+        if (told < n) {
+                (void) save_cursor(r, NULL);
+                return err->code;
+        }
+        return save_cursor(r, err);
+}
+
+static Portion tell_portion(Reader *r) {
+        Error err = { 0 };
+        bool empty = false;
+
+        if (tell_some(r, &empty, &err) < 0) {
+                if (r->failures++ == 0)
+                        log_line(LOG_ERR, LOG_ID_STORE_FAILED, NULL,
+                                 "events cannot be told to the %s for now; they are kept: %s",
+                                 r->sink->name, err.msg);
+                return PORTION_FAILED;
+        }
+        if (r->failures > 0)
+                log_line(LOG_NOTICE, LOG_ID_STORE_RECOVERED, NULL,
+                         "events can be told to the %s again", r->sink->name);
+        r->failures = 0;
+        return empty ? PORTION_EMPTY : PORTION_TOLD;
+}
+
+static int on_step(sd_event_source *source, void *userdata) {
+        Reader *r = userdata;
+
+        /* The transaction of a run is open: what is in it may yet be undone.  Its commit pokes. */
+        if (store_in_transaction(r->deliver->store))
+                return 0;
+        switch (tell_portion(r)) {
+        case PORTION_EMPTY:
+                return 0;
+        case PORTION_TOLD:
+                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        case PORTION_FAILED:
+                break;
+        }
+        (void) sd_event_source_set_time_relative(r->timer,
+                                                 backoff_full_jitter(RETRY_FIRST, RETRY_MOST,
+                                                                     r->failures));
+        return sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        Reader *r = userdata;
+
+        (void) source;
+        (void) usec;
+        return sd_event_source_set_enabled(r->step, SD_EVENT_ONESHOT);
+}
+
+static int reader_open(Reader *r, sd_event *event, Error *err) {
+        int rc = store_cursor_open(r->deliver->store, r->sink->name, 0, &r->cursor, err);
+
+        if (rc < 0)
+                return rc;
+        rc = sd_event_add_defer(event, &r->step, on_step, r);
+        if (rc >= 0)
+                rc = sd_event_add_time_relative(event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_retry,
+                                                r);
+        if (rc >= 0)
+                rc = sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
+        if (rc < 0)
+                return error_set(err, rc, "cannot set up delivery: %s", strerror(-rc));
+        (void) sd_event_source_set_exit_on_failure(r->step, true);
+        (void) sd_event_source_set_exit_on_failure(r->timer, true);
+        (void) sd_event_source_set_description(r->step, "deliver-step");
+        (void) sd_event_source_set_description(r->timer, "deliver-retry");
+        return 0;
+}
+
+int deliver_new(sd_event *event, Store *store, Deliver **ret, Error *err) {
+        CLEANUP(deliver_freep) Deliver *d = calloc(1, sizeof *d);
+
+        if (!d || !(d->readers = calloc(n_sinks, sizeof *d->readers)))
+                return error_set(err, -ENOMEM, "out of memory");
+        d->store = store;
+        for (; d->n < n_sinks; d->n++) {
+                Reader *r = &d->readers[d->n];
+                int rc;
+
+                r->deliver = d;
+                r->sink = &sinks[d->n];
+                rc = reader_open(r, event, err);
+                if (rc < 0)
+                        return rc;
+        }
+        *ret = take_ptr(d);
+        return 0;
+}
+
+void deliver_free(Deliver *d) {
+        if (!d)
+                return;
+        for (size_t i = 0; i < n_sinks && d->readers; i++) {
+                (void) sd_event_source_disable_unref(d->readers[i].step);
+                (void) sd_event_source_disable_unref(d->readers[i].timer);
+        }
+        free(d->readers);
+        free(d);
+}
+
+void deliver_set_minimal(Deliver *d, bool minimal) {
+        d->settings.minimal = minimal;
+}
+
+void deliver_poke(Deliver *d) {
+        for (size_t i = 0; i < d->n; i++)
+                if (d->readers[i].failures == 0) /* else its timer wakes it */
+                        (void) sd_event_source_set_enabled(d->readers[i].step, SD_EVENT_ONESHOT);
+}
+
+bool deliver_drain(Deliver *d) {
+        bool all = true;
+
+        for (size_t i = 0; i < d->n; i++) {
+                Portion p;
+
+                do
+                        p = tell_portion(&d->readers[i]);
+                while (p == PORTION_TOLD);
+                all = all && p == PORTION_EMPTY;
+        }
+        return all;
+}

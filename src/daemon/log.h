@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <syslog.h>
+
+#include "base/error.h"
+
+/* Operational conditions have a fixed journal MESSAGE_ID each, explained by systemd/rosterd.catalog.
+ * Never change or reuse one. */
+#define LOG_ID_STARTED "17d244b5420b464b984141558a9058b9"
+#define LOG_ID_STOPPING "7fa7b35ee855403b9dff45e9440ca7ae"
+#define LOG_ID_RELOADED "ffbf315f4625462d9e19ae418604886d"
+#define LOG_ID_RELOAD_REFUSED "1b43791bf50c49c29987222c9f4ee9b7"
+#define LOG_ID_STORE_FAILED "a008e806c8a24589b82336734cc125a5"
+#define LOG_ID_STORE_RECOVERED "e527bd42af1d4945bf1339c89d3c8117"
+#define LOG_ID_RECORDS_SKIPPED "0c97ea7c445849418790acb9dbcb9b43"
+#define LOG_ID_CONFIG_REFUSED "fd67f96c95734594ad193ad312b5ffff"
+#define LOG_ID_DATABASE_REFUSED "91503219da1942e0b7b598e7cc90d3a8"
+
+/* What is less urgent than this is left out; LOG_INFO at first. */
+void log_set_level(int priority);
+
+/* One line to the journal or stderr.  message_id and account may be NULL.  Only daemon/ logs, once,
+ * at the place that knows the context; never a secret. */
+#define log_line(priority, message_id, account, ...) \
+        log_full(priority, message_id, account, __FILE__, __LINE__, __func__, __VA_ARGS__)
+#define log_info(...) log_line(LOG_INFO, NULL, NULL, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_DEBUG, NULL, NULL, __VA_ARGS__)
+
+void log_full(int priority, const char *message_id, const char *account, const char *file, int line,
+              const char *func, const char *fmt, ...) __attribute__((format(printf, 7, 8)));

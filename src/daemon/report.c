@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "base/timespan.h"
+#include "daemon/log.h"
+#include "daemon/metrics.h"
+#include "daemon/service.h"
+
+struct Report {
+        Store *store;
+        Metrics *metrics;
+        sd_event_source *timer;
+        const Config *config;
+        const int64_t *keys;
+        const Schedule *schedule;
+        bool metrics_failing; /* and said so */
+};
+
+static void write_metrics(Report *r) {
+        Error err = { 0 };
+
+        if (metrics_write(r->metrics, r->config, r->keys, &err) >= 0) {
+                r->metrics_failing = false;
+                return;
+        }
+        if (!r->metrics_failing)
+                log_line(LOG_WARNING, NULL, NULL, "cannot write metrics_file: %s", err.msg);
+        r->metrics_failing = true;
+}
+
+/* "1204 users of 2 accounts; syncing acme; 1 failing: globex" */
+static void print_status(Report *r, FILE *f) {
+        ScheduleCounts c = schedule_counts(r->schedule);
+        size_t failing = 0;
+        const char *name = NULL;
+        int64_t users = 0;
+
+        for (size_t i = 0; i < r->config->n_accounts; i++) {
+                AccountState state = { 0 };
+                int64_t n = 0;
+
+                if (store_account_get(r->store, r->keys[i], &state, NULL) < 0 ||
+                    store_users_count(r->store, r->keys[i], &n, NULL) < 0)
+                        continue;
+                users += n;
+                if (state.failures > 0) {
+                        failing++;
+                        name = r->config->accounts[i].name;
+                }
+                account_state_clear(&state);
+        }
+        fprintf(f, "%" PRId64 " users of %zu %s", users, c.accounts,
+                c.accounts == 1 ? "account" : "accounts");
+        if (c.running > 0)
+                fprintf(f, "; syncing %s%s", c.running_name,
+                        c.running + c.queued > 1 ? " and others" : "");
+        if (failing > 0)
+                fprintf(f, "; %zu failing: %s%s", failing, name, failing > 1 ? " and others" : "");
+}
+
+static void tell_status(Report *r) {
+        CLEANUP_FREE char *text = NULL;
+        char clean[512];
+        size_t len = 0;
+        FILE *f = open_memstream(&text, &len);
+
+        if (!f)
+                return;
+        print_status(r, f);
+        if (fclose(f) == 0)
+                service_status(text_clean(clean, sizeof clean, text, len));
+}
+
+void report_now(Report *r) {
+        (void) sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
+        write_metrics(r);
+        tell_status(r);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        report_now(userdata);
+        return 0;
+}
+
+int report_new(sd_event *event, Store *store, Report **ret, Error *err) {
+        CLEANUP(report_freep) Report *r = calloc(1, sizeof *r);
+        int rc;
+
+        if (!r)
+                return error_set(err, -ENOMEM, "out of memory");
+        r->store = store;
+        rc = metrics_new(store, &r->metrics, err);
+        if (rc < 0)
+                return rc;
+        rc = sd_event_add_time_relative(event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_timer, r);
+        if (rc < 0 || (rc = sd_event_source_set_enabled(r->timer, SD_EVENT_OFF)) < 0 ||
+            (rc = sd_event_source_set_exit_on_failure(r->timer, true)) < 0)
+                return error_set(err, rc, "cannot set up the report timer");
+        (void) sd_event_source_set_description(r->timer, "report");
+        *ret = take_ptr(r);
+        return 0;
+}
+
+void report_free(Report *r) {
+        if (!r)
+                return;
+        (void) sd_event_source_disable_unref(r->timer);
+        metrics_free(r->metrics);
+        free(r);
+}
+
+void report_use(Report *r, const Config *config, const int64_t *keys, const Schedule *schedule) {
+        r->config = config;
+        r->keys = keys;
+        r->schedule = schedule;
+}
+
+void report_run(Report *r, const char *account, const SyncResult *result) {
+        int enabled = SD_EVENT_OFF;
+
+        metrics_count_run(r->metrics, account, result);
+        if (sd_event_source_get_enabled(r->timer, &enabled) > 0 && enabled != SD_EVENT_OFF)
+                return; /* it is under way */
+        (void) sd_event_source_set_time_relative(r->timer, USEC_PER_SEC);
+        (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/retention.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/log.h"
+
+#define FIRST_ROUND USEC_PER_MINUTE
+#define ROUND USEC_PER_HOUR
+#define STEP_PAUSE (200 * USEC_PER_MSEC)
+#define STEP_ROWS 500
+#define ROUND_STEPS 100
+
+struct Retention {
+        Store *store;
+        sd_event_source *timer;
+        uint64_t age;
+};
+
+/* Deletes one step's worth.  Returns whether there is more to delete. */
+static bool step(Retention *r) {
+        int64_t before = time_now_ms() - (int64_t) (r->age / USEC_PER_MSEC);
+        Error err = { 0 };
+        bool more = false;
+
+        /* A transaction of the runs is open: this is not urgent enough to be undone with it. */
+        if (store_in_transaction(r->store))
+                return true;
+        if (store_prune(r->store, before, STEP_ROWS, &more, &err) >= 0)
+                return more;
+        log_line(LOG_WARNING, NULL, NULL, "old events stay for now: %s", err.msg);
+        return false;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) usec;
+        if (sd_event_source_set_time_relative(source, step(userdata) ? STEP_PAUSE : ROUND) < 0)
+                return -EIO;
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void retention_round(Retention *r) {
+        for (int i = 0; i < ROUND_STEPS && step(r); i++)
+                ;
+}
+
+int retention_new(sd_event *event, Store *store, Retention **ret, Error *err) {
+        CLEANUP(retention_freep) Retention *r = calloc(1, sizeof *r);
+        int rc;
+
+        if (!r)
+                return error_set(err, -ENOMEM, "out of memory");
+        r->store = store;
+        rc = sd_event_add_time_relative(event, &r->timer, CLOCK_BOOTTIME, FIRST_ROUND, 0, on_timer,
+                                        r);
+        if (rc < 0 || (rc = sd_event_source_set_exit_on_failure(r->timer, true)) < 0)
+                return error_set(err, rc, "cannot set up the retention timer");
+        (void) sd_event_source_set_description(r->timer, "retention");
+        *ret = take_ptr(r);
+        return 0;
+}
+
+void retention_free(Retention *r) {
+        if (!r)
+                return;
+        (void) sd_event_source_disable_unref(r->timer);
+        free(r);
+}
+
+void retention_set_age(Retention *r, uint64_t age) {
+        r->age = age;
+}

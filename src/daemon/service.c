@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/service.h"
+
+#include <inttypes.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "base/timespan.h"
+
+void service_ready(void) {
+        (void) sd_notify(0, "READY=1");
+}
+
+void service_status(const char *sentence) {
+        (void) sd_notifyf(0, "STATUS=%s", sentence);
+}
+
+void service_reloading(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+                          (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000);
+}
+
+void service_stopping(void) {
+        (void) sd_notify(0, "STOPPING=1\nSTATUS=Stopping.");
+}
+
+void service_extend(unsigned seconds) {
+        (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, seconds * USEC_PER_SEC);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* What systemd is told (sd_notify(3)); nothing happens where no service manager listens. */
+void service_ready(void);
+void service_status(const char *sentence);
+/* With the monotonic time, as Type=notify-reload wants it. */
+void service_reloading(void);
+void service_stopping(void);
+/* Start or stop takes longer: gives it this many seconds more from now. */
+void service_extend(unsigned seconds);

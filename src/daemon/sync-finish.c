@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a run ends in the database. */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/sync-internal.h"
+
+#define RETRY_FIRST (30 * USEC_PER_SEC)
+#define TELL_AGAIN INT64_C(86400000) /* ms: a failure that lasts is told once a day */
+
+uint64_t sync_next_delay(uint64_t interval, uint64_t elapsed, int64_t failures) {
+        uint64_t delay = interval;
+
+        if (failures == 0)
+                return elapsed < interval ? interval - elapsed : 0;
+        if (failures < 32 && RETRY_FIRST << (failures - 1) < interval)
+                delay = RETRY_FIRST << (failures - 1);
+        return delay - random_below(delay / 4 + 1);
+}
+
+static void schedule_next(Sync *s) {
+        struct timespec ts;
+        uint64_t now;
+
+        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+        now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+        s->result.next_run =
+                sync_next_delay(s->account->interval, now - s->started_mono, s->state.failures);
+        s->state.next_run_at = time_now_ms() + (int64_t) (s->result.next_run / USEC_PER_MSEC);
+}
+
+static int tell_object(Sync *s, EventKind kind, json_object *detail, Error *err) {
+        const char *text =
+                json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN |
+                                                               JSON_C_TO_STRING_NOSLASHESCAPE);
+        int r = text ? sync_tell(s, kind, text, err) : error_set(err, -ENOMEM, "out of memory");
+
+        (void) json_object_put(detail);
+        return r;
+}
+
+static bool is(const char *value, const char *word) {
+        return value && strcmp(value, word) == 0;
+}
+
+/* Who is on the listing, by status: what is the matter already when watching begins. */
+static int tell_baseline(Sync *s, Error *err) {
+        StatusCount *counts = NULL;
+        size_t n = 0;
+        int64_t users = 0, suspended = 0, pending = 0, failed = 0;
+        json_object *detail;
+        int r = store_status_counts(s->world->store, s->key, &counts, &n, err);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                users += counts[i].users;
+                if (is(counts[i].registration, "Suspended"))
+                        suspended += counts[i].users;
+                if (is(counts[i].invitation, "Pending"))
+                        pending += counts[i].users;
+                if (is(counts[i].invitation, "Failed"))
+                        failed += counts[i].users;
+        }
+        status_counts_free(counts, n);
+
+        detail = json_object_new_object();
+        if (!detail)
+                return error_set(err, -ENOMEM, "out of memory");
+        (void) json_object_object_add(detail, "users", json_object_new_int64(users));
+        (void) json_object_object_add(detail, "suspended", json_object_new_int64(suspended));
+        (void) json_object_object_add(detail, "pending_invitations",
+                                      json_object_new_int64(pending));
+        (void) json_object_object_add(detail, "failed_invitations", json_object_new_int64(failed));
+        (void) json_object_object_add(detail, "rescoped", json_object_new_boolean(s->rescoped));
+        return tell_object(s, EVENT_SYNC_BASELINE, detail, err);
+}
+
+static int tell_failures(Sync *s, EventKind kind, const char *error, Error *err) {
+        json_object *detail = json_object_new_object();
+        char since[TIME_TEXT_SIZE];
+
+        if (!detail)
+                return error_set(err, -ENOMEM, "out of memory");
+        time_format(s->state.failing_since, since);
+        if (error)
+                (void) json_object_object_add(detail, "error", json_object_new_string(error));
+        (void) json_object_object_add(detail, "failures", json_object_new_int64(s->state.failures));
+        (void) json_object_object_add(detail, "since", json_object_new_string(since));
+        return tell_object(s, kind, detail, err);
+}
+
+static int replace_text(char **slot, const char *text, Error *err) {
+        char *copy = text ? strdup(text) : NULL;
+
+        if (text && !copy)
+                return error_set(err, -ENOMEM, "out of memory");
+        free(*slot);
+        *slot = copy;
+        return 0;
+}
+
+int sync_record_complete(Sync *s, Error *err) {
+        int64_t now = time_now_ms();
+        int r = batch_write(s->world->batch, err);
+
+        if (r < 0)
+                return r;
+        if (s->baseline) {
+                r = tell_baseline(s, err);
+                if (r >= 0)
+                        r = replace_text(&s->state.scope, s->scope, err);
+                if (r < 0)
+                        return r;
+                s->state.baseline_at = now;
+        }
+        if (s->state.failure_told_at != TIME_NONE) {
+                r = tell_failures(s, EVENT_SYNC_RECOVERED, NULL, err);
+                if (r < 0)
+                        return r;
+        }
+        s->state.failures = 0;
+        s->state.failing_since = s->state.failure_told_at = TIME_NONE;
+        s->state.last_complete_at = now;
+        r = replace_text(&s->state.last_error, NULL, err);
+        if (r < 0)
+                return r;
+        schedule_next(s);
+        r = store_account_put(s->world->store, s->key, &s->state, err);
+        if (r >= 0)
+                r = store_run_close(s->world->store, s->run, &s->counters, RUN_COMPLETE, NULL, now,
+                                    err);
+        return r < 0 ? r : batch_flush(s->world->batch, err);
+}
+
+int sync_record_failure(Sync *s, const Error *why, Error *err) {
+        int64_t now = time_now_ms();
+        int r = batch_write(s->world->batch, err);
+
+        if (r < 0)
+                return r;
+        /* What the end of this run had already put there may have been lost with its transaction. */
+        account_state_clear(&s->state);
+        r = store_account_get(s->world->store, s->key, &s->state, err);
+        if (r < 0)
+                return r;
+        s->state.failures++;
+        if (s->state.failing_since == TIME_NONE)
+                s->state.failing_since = now;
+        if (s->state.failure_told_at == TIME_NONE || now - s->state.failure_told_at >= TELL_AGAIN ||
+            now < s->state.failure_told_at /* the clock was set back */) {
+                r = tell_failures(s, EVENT_SYNC_FAILED, why->msg, err);
+                if (r < 0)
+                        return r;
+                s->state.failure_told_at = now;
+        }
+        r = replace_text(&s->state.last_error, why->msg, err);
+        if (r < 0)
+                return r;
+        schedule_next(s);
+        r = store_account_put(s->world->store, s->key, &s->state, err);
+        if (r >= 0)
+                r = store_run_close(s->world->store, s->run, &s->counters, RUN_FAILED, why->msg,
+                                    now, err);
+        return r < 0 ? r : batch_flush(s->world->batch, err);
+}
