@@ -1,0 +1,644 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rosterd under a real systemd and journald.
+
+Runs inside the container that run.sh boots, as root: the unit, the system user and the catalog are put in
+place as `make install` would, and every test begins with a service that was never started."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+SRC = os.environ["SRC"]
+sys.path.insert(0, f"{SRC}/tests/emulator")
+from emulator import Emulator  # noqa: E402
+
+CONFIG = "/etc/rosterd/rosterd.conf"
+DATABASE = "/var/lib/rosterd/roster.db"
+DROPINS = "/etc/systemd/system/rosterd.service.d"
+SUSPENDED = "412cf2ba5b1b4b1fb3c0276e83de0844"
+RELOAD_REFUSED = "1b43791bf50c49c29987222c9f4ee9b7"
+RELOADED = "ffbf315f4625462d9e19ae418604886d"
+
+
+# ---- speaking to systemd and the journal -------------------------------------------------------
+
+def run(*command, status=0, **more):
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, check=False, timeout=60, **more)
+    assert status is None or done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+def shell(command, **more):
+    return run("bash", "-c", command, **more)
+
+
+def wait_until(condition, timeout=20, message="the condition"):
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{message}: not within {timeout} s\n" +
+                                 run("journalctl", "-u", "rosterd*", "-n", "40", status=None))
+        time.sleep(0.05)
+
+
+def show(name, unit="rosterd"):
+    return run("systemctl", "show", "--value", "-p", name, unit).strip()
+
+
+def journal(*match, unit="rosterd"):
+    """Entries since this test began, oldest first."""
+    run("journalctl", "--sync")
+    text = run("journalctl", "-u", unit, "-o", "json", "--all", f"--since=@{int(journal.begin)}", *match)
+    entries = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return [e for e in entries if int(e["__REALTIME_TIMESTAMP"]) > journal.begin * 1e6]
+
+
+def wait_message(part, unit="rosterd", timeout=20, count=1):
+    def found():
+        hits = [e for e in journal(unit=unit) if part in str(e.get("MESSAGE"))]
+        return hits[-1] if len(hits) >= count else None
+    return wait_until(found, timeout, f"a message with '{part}'")
+
+
+def sql(query):
+    db = sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True, timeout=10)
+    try:
+        return db.execute(query).fetchall()
+    finally:
+        db.close()
+
+
+# ---- the service and its configuration ---------------------------------------------------------
+
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        os.fchmod(f.fileno(), mode)
+        f.write(text)
+
+
+def unit_text(path):
+    with open(f"{SRC}/systemd/{path}", encoding="utf-8") as f:
+        text = f.read().replace("@sbindir@", "/usr/sbin")
+    if f"default {CONFIG})" not in run(os.environ["ROSTERD"], "--help"):  # built for another prefix
+        text = text.replace("ExecStart=/usr/sbin/rosterd", f"ExecStart=/usr/sbin/rosterd --config {CONFIG}")
+    return text
+
+
+def configure(chime, settings="", account=""):
+    """A configuration of one account of the emulator."""
+    text = f"[rosterd]\ninterval = 10s\n{settings}\n[account acme]\naccount_id = {chime.account_id}\n" \
+           f"endpoint = {chime.url}\nrequests_per_second = 0\n{account}"
+    if "access_key_id" not in account:
+        text += f"access_key_id = {chime.access_key}\nsecret_access_key = {chime.secret_key}\n"
+    write(CONFIG, text, 0o640)
+    shutil.chown(CONFIG, "root", "rosterd")
+    return text
+
+
+def dropin(name, text, unit="rosterd"):
+    write(f"/etc/systemd/system/{unit}.service.d/{name}.conf", f"[Service]\n{text}\n")
+    run("systemctl", "daemon-reload")
+
+
+def start():
+    run("systemctl", "start", "rosterd")
+
+
+def start_and_baseline():
+    start()
+    wait_message("baseline taken")
+
+
+def sync_now(chime, times=[60]):
+    """A reload that changes the account a little has it listed at once."""
+    times[0] += 1
+    done = sql("SELECT count(*) FROM runs WHERE outcome = 'complete'")
+    configure(chime, account=f"request_timeout = {times[0]}s\n")
+    run("systemctl", "reload", "rosterd")
+    wait_until(lambda: sql("SELECT count(*) FROM runs WHERE outcome = 'complete'") > done, message="a run")
+
+
+@pytest.fixture(scope="session")
+def installed():
+    shutil.copy(os.environ["ROSTERD"], "/usr/sbin/rosterd")
+    os.chmod("/usr/sbin/rosterd", 0o755)
+    write("/usr/lib/sysusers.d/rosterd.conf", unit_text("rosterd.sysusers"))
+    write("/usr/lib/systemd/system/rosterd.service", unit_text("rosterd.service.in"))
+    for unit in ("rosterd-once.service", "rosterd-once.timer"):
+        write(f"/usr/lib/systemd/system/{unit}", unit_text(f"examples/{unit}"))
+    write("/usr/lib/systemd/catalog/rosterd.catalog", unit_text("rosterd.catalog"))
+    run("systemd-sysusers", "rosterd.conf")
+    run("journalctl", "--update-catalog")
+    run("systemctl", "daemon-reload")
+    run("useradd", "--no-create-home", "--groups", "rosterd", "reader")
+    run("useradd", "--no-create-home", "stranger")
+
+
+@pytest.fixture
+def chime(installed):
+    """An emulator with 450 users, of whom the first is ana, Registered; nothing is left of other tests."""
+    with Emulator(users=450) as emulator:
+        emulator.patch_users({"UserRegistrationStatus": "Registered", "UserInvitationStatus": "Accepted"}, count=450)
+        emulator.ana = emulator.users(limit=1)[0]["UserId"]
+        emulator.patch_user(emulator.ana, PrimaryEmail="ana@example.com")
+        journal.begin = time.time()
+        yield emulator
+        for unit in ("rosterd-once.timer", "rosterd-once.service", "rosterd.service"):
+            run("systemctl", "kill", "-s", "KILL", "--kill-who=all", unit, status=None)
+            run("systemctl", "stop", unit, status=None)
+            run("systemctl", "reset-failed", unit, status=None)
+        for unit in ("rosterd", "rosterd-once"):
+            shutil.rmtree(f"/etc/systemd/system/{unit}.service.d", ignore_errors=True)
+        shutil.rmtree("/etc/systemd/system/rosterd-once.timer.d", ignore_errors=True)
+        shutil.rmtree("/var/lib/rosterd", ignore_errors=True)
+        shutil.rmtree("/etc/rosterd", ignore_errors=True)
+        run("systemctl", "daemon-reload")
+
+
+# ---- start, status, journal --------------------------------------------------------------------
+
+def test_start_waits_for_ready(chime):
+    configure(chime)
+    start()  # returns when READY=1 came
+    assert show("ActiveState") == "active"
+    assert show("SubState") == "running"
+    assert show("Type") == "notify"
+    assert show("WatchdogUSec") == "1min"
+    started = wait_until(lambda: journal("MESSAGE_ID=17d244b5420b464b984141558a9058b9"))
+    assert len(started) == 1 and "watches 1 account" in started[0]["MESSAGE"]
+
+
+def test_status_is_a_sentence_that_is_kept_current(chime):
+    configure(chime)
+    start_and_baseline()
+    wait_until(lambda: "450 users of 1 account" in show("StatusText"), message="StatusText")
+    chime.fault("status", exception="ForbiddenException", times="always")
+    configure(chime, account="request_timeout = 59s\n")
+    run("systemctl", "reload", "rosterd")
+    wait_until(lambda: "1 failing: acme" in show("StatusText"), message="StatusText of a failure")
+
+
+def test_runs_as_its_own_user_with_its_own_directories(chime):
+    configure(chime)
+    start_and_baseline()
+    pid = show("MainPID")
+    assert run("stat", "-c", "%U:%G", f"/proc/{pid}/cgroup") in ("rosterd:rosterd\n", "root:root\n")
+    assert run("ps", "-o", "user:20=,group:20=", "-p", pid).split() == ["rosterd", "rosterd"]
+    assert run("stat", "-c", "%U:%G %a", "/var/lib/rosterd") == "rosterd:rosterd 750\n"
+    assert run("stat", "-c", "%U:%G %a", DATABASE) == "rosterd:rosterd 640\n"
+    assert run("stat", "-c", "%U:%G %a", "/run/rosterd") == "rosterd:rosterd 750\n"
+
+
+def test_journal_fields_of_a_suspension(chime):
+    configure(chime)
+    start_and_baseline()
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    sync_now(chime)
+    wait_message("ana@example.com was suspended")
+    entries = journal(f"MESSAGE_ID={SUSPENDED}")
+    assert len(entries) == 1
+    entry = entries[0]
+    seq, event_id, run_id = sql("SELECT seq, id, run_id FROM events WHERE type = 'user.suspended'")[0]
+    expected = {
+        "MESSAGE": "acme: ana@example.com was suspended (was Registered)",
+        "MESSAGE_ID": SUSPENDED,
+        "PRIORITY": "4",
+        "ROSTERD_EVENT": "user.suspended",
+        "ROSTERD_EVENT_ID": event_id,
+        "ROSTERD_SEQ": str(seq),
+        "ROSTERD_ACCOUNT": "acme",
+        "ROSTERD_ACCOUNT_ID": chime.account_id,
+        "ROSTERD_USER_ID": chime.ana,
+        "ROSTERD_EMAIL": "ana@example.com",
+        "ROSTERD_OLD": "Registered",
+        "ROSTERD_NEW": "Suspended",
+        "ROSTERD_RUN": str(run_id),
+        "_SYSTEMD_UNIT": "rosterd.service",
+        "SYSLOG_IDENTIFIER": "rosterd",
+    }
+    assert {name: entry.get(name) for name in expected} == expected
+    assert entry["CODE_FILE"].endswith(".c")
+    assert int(entry["CODE_LINE"]) > 0
+    assert entry["CODE_FUNC"]
+    # and by a field of its own, as people look for it
+    found = run("journalctl", "-o", "cat", "ROSTERD_EMAIL=ana@example.com", f"ROSTERD_EVENT_ID={event_id}")
+    assert found == "acme: ana@example.com was suspended (was Registered)\n"
+
+
+def test_catalog_explains_a_suspension(chime):
+    configure(chime)
+    start_and_baseline()
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    sync_now(chime)
+    wait_message("ana@example.com was suspended")
+    event_id = sql("SELECT id FROM events WHERE type = 'user.suspended'")[0][0]
+    text = run("journalctl", "-x", f"ROSTERD_EVENT_ID={event_id}")
+    assert "Subject: User suspended in account acme" in text
+    assert "Defined-By: rosterd" in text
+    assert f"the user {chime.ana} went from Registered to" in text
+    assert "@ROSTERD" not in text
+    # the command that it advises works as it stands
+    query = next(line.strip("░ ") for line in text.splitlines() if "FROM events" in line)
+    assert "user.suspended" in shell(query)
+
+
+def test_the_journal_takes_every_line_of_a_mass_change(chime):
+    configure(chime)
+    chime.generate(12000)
+    chime.patch_users({"UserRegistrationStatus": "Registered"}, count=12450)
+    start_and_baseline()
+    chime.patch_users({"UserRegistrationStatus": "Suspended"}, count=12450)
+    sync_now(chime)
+    wait_until(lambda: len(journal(f"MESSAGE_ID={SUSPENDED}")) == 12450, timeout=30, message="12450 lines")
+    assert not [e for e in journal() if "Suppressed" in str(e.get("MESSAGE"))]
+
+
+# ---- reload ------------------------------------------------------------------------------------
+
+def test_reload_takes_a_good_configuration(chime):
+    configure(chime)
+    start_and_baseline()
+    pid = show("MainPID")
+    with Emulator(users=30) as other:
+        text = configure(chime)
+        write(CONFIG, text + f"\n[account second]\naccount_id = 11111111-2222-4333-8444-555555555555\n"
+              f"endpoint = {other.url}\naccess_key_id = {other.access_key}\n"
+              f"secret_access_key = {other.secret_key}\n", 0o640)
+        other.add_account("11111111-2222-4333-8444-555555555555", users=30)
+        run("systemctl", "reload", "rosterd")
+        wait_message("second: baseline taken: 30 users")
+    assert show("MainPID") == pid
+    assert len(journal(f"MESSAGE_ID={RELOADED}")) == 1
+    wait_until(lambda: show("ActiveState") == "active")
+
+
+def test_reload_keeps_the_old_configuration_when_the_new_one_is_bad(chime):
+    text = configure(chime)
+    start_and_baseline()
+    pid = show("MainPID")
+    write(CONFIG, text.replace("interval = 10s", "intervall = 10s"), 0o640)
+    run("systemctl", "reload", "rosterd", status=None)
+    wait_until(lambda: journal(f"MESSAGE_ID={RELOAD_REFUSED}"), message="the refusal")
+    said = "\n".join(e["MESSAGE"] for e in journal(f"MESSAGE_ID={RELOAD_REFUSED}"))
+    assert f"{CONFIG}:2" in said or ("line 2" in said and CONFIG in said), said
+    assert "intervall" in said and "interval" in said
+    wait_until(lambda: show("ActiveState") == "active", message="the end of the reload")
+    assert show("MainPID") == pid
+    # the old one goes on: the account is still watched, at its old interval
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    wait_message("ana@example.com was suspended", timeout=25)
+
+
+# ---- the end of it, in all ways ----------------------------------------------------------------
+
+def test_watchdog_kills_and_restarts_a_process_that_hangs(chime):
+    configure(chime)
+    dropin("watchdog", "WatchdogSec=1s\nTimeoutStopSec=2s\nTimeoutAbortSec=2s\nRestartSec=100ms")
+    start_and_baseline()
+    pid = show("MainPID")
+    time.sleep(2.5)  # an idle daemon feeds its watchdog
+    assert show("MainPID") == pid
+    run("kill", "-STOP", pid)
+    wait_until(lambda: show("NRestarts") == "1" and show("ActiveState") == "active", message="a restart")
+    assert show("MainPID") not in (pid, "0")
+    assert not shell("ls /var/lib/systemd/coredump/* /var/lib/rosterd/core* 2>/dev/null; true").strip()
+
+
+def test_watchdog_is_fed_while_the_service_stalls(chime):
+    configure(chime)
+    chime.fault("stall", times="always")
+    dropin("watchdog", "WatchdogSec=1s\nRestartSec=100ms")
+    start()
+    chime.wait_for(lambda log: chime.stats()["listing_requests"] > 0)
+    pid = show("MainPID")
+    time.sleep(3)
+    assert show("MainPID") == pid
+    assert show("NRestarts") == "0"
+
+
+def test_sigterm_ends_it_within_two_seconds(chime):
+    configure(chime)
+    start_and_baseline()
+    begin = time.monotonic()
+    run("systemctl", "stop", "rosterd")
+    assert time.monotonic() - begin < 2
+    assert show("Result") == "success"
+    assert show("ExecMainStatus") == "0"
+    assert len(journal("MESSAGE_ID=7fa7b35ee855403b9dff45e9440ca7ae")) == 1
+
+
+def test_sigterm_in_mid_listing_loses_nothing(chime):
+    configure(chime)
+    start_and_baseline()
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")  # on the first page
+    bo = chime.users(offset=449, limit=1)[0]["UserId"]  # on the last
+    chime.patch_user(bo, PrimaryEmail="bo@example.com", UserRegistrationStatus="Suspended")
+    chime.fault("stall", page=2, times="always")
+    seen = chime.stats()["listing_requests"]
+    configure(chime, account="request_timeout = 58s\n")
+    run("systemctl", "reload", "rosterd")
+    wait_until(lambda: chime.stats()["listing_requests"] >= seen + 2, message="the second page")
+    begin = time.monotonic()
+    run("systemctl", "stop", "rosterd")
+    assert time.monotonic() - begin < 2
+    assert show("Result") == "success"
+    assert sql("SELECT outcome FROM runs ORDER BY run_id DESC LIMIT 1") == [("interrupted",)]
+    assert sql("SELECT count(*) FROM users") == [(450,)]
+    assert sql("SELECT user_registration_status FROM users WHERE primary_email = 'ana@example.com'") == [("Suspended",)]
+    assert len(journal(f"MESSAGE_ID={SUSPENDED}")) == 1
+    chime.clear_faults()
+    configure(chime)
+    start()
+    wait_message("bo@example.com was suspended", timeout=25)
+    said = [e["MESSAGE"] for e in journal(f"MESSAGE_ID={SUSPENDED}")]
+    assert said == ["acme: ana@example.com was suspended (was Registered)", said[1]]
+    assert not sql("SELECT 1 FROM events WHERE type = 'user.removed'")
+
+
+def test_sigkill_in_mid_listing_loses_nothing(chime):
+    configure(chime)
+    start_and_baseline()
+    bo = chime.users(offset=449, limit=1)[0]["UserId"]
+    chime.patch_user(bo, PrimaryEmail="bo@example.com", UserRegistrationStatus="Suspended")
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    chime.fault("stall", page=2, times=1)
+    dropin("quick", "RestartSec=100ms")
+    seen = chime.stats()["listing_requests"]
+    configure(chime, account="request_timeout = 57s\n")
+    run("systemctl", "reload", "rosterd")
+    wait_until(lambda: chime.stats()["listing_requests"] >= seen + 2, message="the second page")
+    pid = show("MainPID")
+    run("systemctl", "kill", "-s", "KILL", "--kill-who=main", "rosterd")
+    wait_until(lambda: show("ActiveState") == "active" and show("MainPID") not in (pid, "0"), message="a restart")
+    wait_message("bo@example.com was suspended", timeout=25)
+    outcomes = [row[0] for row in sql("SELECT outcome FROM runs ORDER BY run_id")]
+    assert "interrupted" in outcomes and outcomes[0] == "complete", outcomes
+    assert "running" not in outcomes[:-1]
+    # once each at least, and in the log exactly once
+    assert sql("SELECT count(*), count(DISTINCT user_id) FROM events WHERE type = 'user.suspended'") == [(2, 2)]
+    assert {e["ROSTERD_USER_ID"] for e in journal(f"MESSAGE_ID={SUSPENDED}")} == {chime.ana, bo}
+    assert not sql("SELECT 1 FROM events WHERE type = 'user.removed'")
+
+
+# ---- configuration and secrets -----------------------------------------------------------------
+
+def test_bad_configuration_is_status_78_and_no_restart_loop(chime):
+    text = configure(chime)
+    write(CONFIG, text + "max_result = 7\n", 0o640)
+    dropin("quick", "RestartSec=100ms")
+    run("systemctl", "start", "rosterd", status=1)
+    assert show("ExecMainStatus") == "78"
+    time.sleep(1)
+    assert show("ActiveState") == "failed"
+    assert show("NRestarts") == "0"
+    said = "\n".join(e["MESSAGE"] for e in journal("MESSAGE_ID=fd67f96c95734594ad193ad312b5ffff"))
+    assert "max_result" in said and "max_results" in said and CONFIG in said
+
+
+def test_a_damaged_database_is_status_65_and_no_restart_loop(chime):
+    configure(chime)
+    start_and_baseline()
+    run("systemctl", "stop", "rosterd")
+    with open(DATABASE, "r+b") as f:
+        f.write(b"this is no database")
+    before = open(DATABASE, "rb").read()
+    dropin("quick", "RestartSec=100ms")
+    run("systemctl", "start", "rosterd", status=1)
+    assert show("ExecMainStatus") == "65"
+    time.sleep(0.5)
+    assert show("NRestarts") == "0"
+    assert open(DATABASE, "rb").read() == before
+    assert journal("MESSAGE_ID=91503219da1942e0b7b598e7cc90d3a8")
+
+
+def test_a_credential_reaches_it_by_loadcredential(chime):
+    write("/etc/rosterd/chime-secret", chime.secret_key + "\n", 0o600)
+    configure(chime, account=f"access_key_id = {chime.access_key}\nsecret_access_key_file = chime-secret\n")
+    os.makedirs(DROPINS)
+    shutil.copy(f"{SRC}/systemd/examples/credentials.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    start_and_baseline()
+    pid = show("MainPID")
+    # not in its environment, not in its journal
+    assert chime.secret_key not in shell(f"tr '\\0' '\\n' </proc/{pid}/environ")
+    assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
+
+
+def test_without_its_credential_it_does_not_start(chime):
+    configure(chime, account=f"access_key_id = {chime.access_key}\nsecret_access_key_file = chime-secret\n")
+    run("systemctl", "start", "rosterd", status=1)
+    assert show("ExecMainStatus") == "78"
+    said = "\n".join(e["MESSAGE"] for e in journal("MESSAGE_ID=fd67f96c95734594ad193ad312b5ffff"))
+    assert "secret_access_key_file" in said
+
+
+def test_metrics_reach_the_textfile_directory_by_the_example(chime):
+    directory = "/var/lib/prometheus/node-exporter"
+    os.makedirs(directory, exist_ok=True)
+    shutil.chown(directory, "rosterd")
+    configure(chime, f"metrics_file = {directory}/rosterd.prom\n")
+    os.makedirs(DROPINS)
+    shutil.copy(f"{SRC}/systemd/examples/metrics.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    start_and_baseline()
+    wait_until(lambda: os.path.exists(f"{directory}/rosterd.prom"), message="the metrics")
+    assert "rosterd_" in run("runuser", "-u", "stranger", "--", "cat", f"{directory}/rosterd.prom")
+
+
+# ---- who may read the database -----------------------------------------------------------------
+
+def count_as(user, status=0):
+    return run("runuser", "-u", user, "--", "sqlite3", "-readonly", DATABASE, "SELECT count(*) FROM users",
+               status=status).strip()
+
+
+def test_a_member_of_the_group_reads_the_database_while_it_runs(chime):
+    configure(chime)
+    start_and_baseline()
+    assert count_as("reader") == "450"
+
+
+def test_a_member_of_the_group_reads_the_database_while_it_is_stopped(chime):
+    configure(chime)
+    start_and_baseline()
+    run("systemctl", "stop", "rosterd")
+    assert count_as("reader") == "450"
+
+
+def test_a_member_of_the_group_reads_the_database_of_a_killed_daemon(chime):
+    configure(chime)
+    dropin("dead", "Restart=no")
+    start_and_baseline()
+    run("systemctl", "kill", "-s", "KILL", "rosterd")
+    wait_until(lambda: show("ActiveState") == "failed")
+    assert count_as("reader") == "450"
+
+
+def test_a_stranger_does_not_read_the_database(chime):
+    configure(chime)
+    start_and_baseline()
+    assert count_as("stranger", status=None).isdigit() is False
+
+
+# ---- the sandbox -------------------------------------------------------------------------------
+
+SANDBOX_TRIES = {
+    # what: a program that ends with 0 when it was let
+    "write to /etc": "open('/etc/rosterd-was-here', 'w')",
+    "write beside its own state": "open('/var/lib/elsewhere', 'w')",
+    "read a home directory": "import os; assert os.listdir('/root') is not None and os.path.exists('/root/marker')",
+    "see a file in /tmp": "import os; assert os.path.exists('/tmp/marker')",
+    "a netlink socket": "import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)",
+    "a packet socket": "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)",
+    "memory that is writable and executable":
+        "import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)",
+    "another process's /proc": "open('/proc/1/stat')",
+    "the host's name": "import socket; socket.sethostname('with-systemd')",
+    "a namespace of its own": "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); "
+                              "assert libc.unshare(0x04000000) == 0, os.strerror(ctypes.get_errno())",
+    "a set-uid file": "import os; f = os.environ['STATE_DIRECTORY'] + '/suid'; open(f, 'w'); os.chmod(f, 0o4755)",
+    "a personality": "import ctypes; assert ctypes.CDLL(None).personality(0x0400000) >= 0",
+    "real-time scheduling": "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))",
+    "a key ring": "import ctypes, platform; add_key = 248 if platform.machine() == 'x86_64' else 217; "
+                  "assert ctypes.CDLL(None).syscall(add_key, b'user', b'rosterd', b'x', 1, -3) > 0",
+    "io_uring": "import ctypes; b = ctypes.create_string_buffer(256); assert ctypes.CDLL(None).syscall(425, 1, b) >= 0",
+    "a device": "open('/dev/device-of-test')",
+}
+SANDBOX_ALLOWED = {
+    "its state directory": "import os; open(os.environ['STATE_DIRECTORY'] + '/x', 'w')",
+    "its runtime directory": "import os; open(os.environ['RUNTIME_DIRECTORY'] + '/x', 'w')",
+    "its configuration": f"open('{CONFIG}')",
+    "an internet socket": "import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM).bind(('127.0.0.1', 0))",
+}
+
+
+# Tries each program in a process of its own and notes what came of it.
+PROBE = """
+import json, os, subprocess, sys
+results = {}
+for what, program in json.load(open('/opt/probe/programs.json')).items():
+    done = subprocess.run([sys.executable, '-c', program], stderr=subprocess.PIPE, text=True)
+    results[what] = [done.returncode, (done.stderr.strip().splitlines() or [''])[-1]]
+json.dump(results, open(os.environ['STATE_DIRECTORY'] + '/results.json', 'w'))
+"""
+
+
+def probe(sandboxed, as_root):
+    """Runs rosterd.service with the probe in the daemon's place, with or without user and sandbox."""
+    left_out = ["ExecStart", "ExecReload", "Type", "NotifyAccess", "WatchdogSec", "Restart", "RestartSec",
+                "RestartPreventExitStatus"] + (["User", "Group"] if as_root else [])
+    lines = []
+    for line in unit_text("rosterd.service.in").splitlines():
+        if not sandboxed and line.startswith("CapabilityBoundingSet="):
+            break
+        if line.split("=")[0] not in left_out:
+            lines.append(line)
+        if line == "[Service]":
+            lines += ["Type=oneshot", "ExecStart=/usr/bin/python3 /opt/probe/probe.py"]
+    write("/run/systemd/system/probe.service", "\n".join(lines) + "\n")
+    run("systemctl", "daemon-reload")
+    shutil.rmtree("/var/lib/rosterd", ignore_errors=True)
+    run("systemctl", "start", "probe", status=None)
+    assert show("Result", "probe") == "success", run("journalctl", "-u", "probe", "-o", "cat")
+    with open("/var/lib/rosterd/results.json", encoding="utf-8") as f:
+        results = json.load(f)
+    shutil.rmtree("/var/lib/rosterd")
+    return results
+
+
+@pytest.fixture(scope="module")
+def probes(installed):
+    """What each program came to, in the sandbox and out of it."""
+    write("/root/marker", "x")
+    write("/tmp/marker", "x")
+    write(CONFIG, "", 0o640)
+    shutil.chown(CONFIG, "root", "rosterd")
+    os.mknod("/dev/device-of-test", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    write("/opt/probe/probe.py", PROBE)
+    write("/opt/probe/programs.json", json.dumps({**SANDBOX_TRIES, **SANDBOX_ALLOWED}))
+    return {"inside": probe(True, as_root=False), "inside, as root": probe(True, as_root=True),
+            "outside": probe(False, as_root=True)}
+
+
+@pytest.mark.parametrize("what", SANDBOX_TRIES)
+def test_sandbox_refuses(probes, what):
+    status, error = probes["outside"][what]
+    if status != 0:
+        pytest.skip(f"cannot be done here without the sandbox either: {error}")
+    # It is the sandbox that refuses, not only the user's rights; /proc alone does not hide from root.
+    for where in ["inside"] if "/proc" in what else ["inside", "inside, as root"]:
+        status, error = probes[where][what]
+        assert status == 1, f"was let {where}"
+        assert re.search("PermissionError|OSError|AssertionError|FileNotFoundError", error), error
+
+
+@pytest.mark.parametrize("what", SANDBOX_ALLOWED)
+def test_sandbox_allows(probes, what):
+    assert probes["inside"][what] == [0, ""]
+
+
+def test_the_daemon_itself_runs_confined(chime):
+    configure(chime)
+    start_and_baseline()
+    status = shell(f"cat /proc/{show('MainPID')}/status")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Seccomp"] == "2"
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == int(fields["CapPrm"], 16) == 0
+    assert int(fields["CapAmb"], 16) == 0
+    pid = show("MainPID")
+    assert os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/1/ns/user")
+    assert os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/1/ns/mnt")
+    mounts = shell(f"cat /proc/{pid}/mountinfo")
+    root = [line.split() for line in mounts.splitlines() if line.split()[4] == "/"][-1]
+    assert "ro" in root[5].split(","), root
+
+
+def test_exposure_is_at_most_1_1(installed):
+    for unit in ("rosterd.service", "rosterd-once.service"):
+        run("systemd-analyze", "security", "--offline=true", "--threshold=11",
+            f"/usr/lib/systemd/system/{unit}")
+
+
+def test_verify_prints_nothing(installed):
+    said = run("systemd-analyze", "verify", "--man=no", *[
+        f"/usr/lib/systemd/system/{unit}"
+        for unit in ("rosterd.service", "rosterd-once.service", "rosterd-once.timer")], status=None)
+    assert [line for line in said.splitlines() if "rosterd" in line] == []
+
+
+# ---- the timer ---------------------------------------------------------------------------------
+
+def test_the_timer_example_syncs(chime):
+    configure(chime)
+    write("/etc/systemd/system/rosterd-once.timer.d/soon.conf",
+          "[Timer]\nOnCalendar=\nOnActiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=1ms\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "rosterd-once.timer")
+    wait_message("baseline taken: 450 users", unit="rosterd-once")
+    wait_until(lambda: show("ActiveState", "rosterd-once") == "inactive", message="its end")
+    assert show("Result", "rosterd-once") == "success"
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    run("systemctl", "start", "rosterd-once")
+    wait_message("ana@example.com was suspended", unit="rosterd-once")
+    assert count_as("reader") == "450"
+
+
+def test_the_oneshot_fails_when_a_sync_does(chime):
+    configure(chime)
+    chime.fault("status", exception="ForbiddenException", times="always")
+    run("systemctl", "start", "rosterd-once", status=1)
+    assert show("ExecMainStatus", "rosterd-once") == "1"

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A test that is not on the list of tests/Makemodule.am never runs, and is not shipped.
+set -eu
+cd "${srcdir:-.}"
+n=0
+for f in tests/unit/* tests/integration/* tests/systemd/* tests/tools/* tests/demo/*; do
+        [ -f "$f" ] || continue
+        name=$(echo "$f" | sed 's/\.c$//; s/\./\\./g') # a unit test is listed as its program
+        n=$((n + 1))
+        if grep -qE "(^|[[:space:]])$name(\.c)?([[:space:]]|\$)" tests/Makemodule.am; then
+                echo "ok $n - $f is listed"
+        else
+                echo "not ok $n - $f is not listed in tests/Makemodule.am"
+        fi
+done
+echo "1..$n"
