@@ -30,9 +30,10 @@ struct Sync {
         sd_event_source *timer; /* pace and backoff */
         sd_event_source *step;  /* work that goes on in the next turn of the loop */
         char *continuation;
-        uint64_t asked_tokens; /* mixes the token hashes of this run */
-        IdSet tokens;          /* continuations that were seen in this listing */
-        unsigned attempts;     /* of this page, after the first */
+        uint64_t token_seed; /* mixes the token hashes of this run */
+        IdSet tokens;        /* continuations that were seen in this listing */
+        int64_t page;        /* of this listing, from 1: the one that is asked for */
+        unsigned attempts;   /* of this page, after the first */
         unsigned pages_without_news;
         bool restarted; /* the listing was begun anew because a continuation had expired */
 

@@ -90,7 +90,7 @@ void sync_lost(Sync *s, const Error *why) {
 /* ---- pages ---- */
 
 static uint64_t token_hash(const Sync *s, const char *token) {
-        uint64_t h = s->asked_tokens;
+        uint64_t h = s->token_seed;
 
         for (; *token; token++)
                 h = (h ^ (unsigned char) *token) * UINT64_C(0x100000001b3);
@@ -105,6 +105,7 @@ static void begin_listing(Sync *s) {
         idset_clear(&s->contested);
         sync_drop_deferred(s);
         s->unidentified = s->skipped = 0;
+        s->page = 1;
         s->pages_without_news = 0;
         s->attempts = 0;
 }
@@ -113,7 +114,7 @@ static void begin_listing(Sync *s) {
 static void fail_page(Sync *s, const char *what) {
         Error why;
 
-        (void) error_set(&why, -EBADMSG, "page %" PRId64 ": %s", s->counters.pages + 1, what);
+        (void) error_set(&why, -EBADMSG, "page %" PRId64 ": %s", s->page, what);
         fail(s, &why);
 }
 
@@ -159,6 +160,7 @@ static bool go_on_from(Sync *s, SourcePage *page) {
         }
         free(s->continuation);
         s->continuation = take_ptr(page->next);
+        s->page++;
         return true;
 }
 
@@ -437,7 +439,8 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
                      .source = source_find(account->source),
                      .started = time_now_ms(),
                      .started_mono = now_usec(CLOCK_BOOTTIME),
-                     .asked_tokens = random_u64() };
+                     .token_seed = random_u64(),
+                     .page = 1 };
         assert(s->source); /* the configuration was checked */
         r = make_sources(s, err);
         if (r >= 0)

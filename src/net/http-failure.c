@@ -112,6 +112,18 @@ static HttpFailure stopped(HttpStop stop, size_t max_body, char *reason) {
         return HTTP_BROKEN;
 }
 
+/* Whether it was not the URL's host that could not be reached: curl names whom it tried. */
+static bool tried_another(CURL *easy, const char *text) {
+        char host[160], *name = host;
+
+        host_of(easy, false, host, sizeof host);
+        if (*name == '[') { /* curl leaves out the brackets of IPv6 */
+                name++;
+                name[strcspn(name, "]")] = '\0';
+        }
+        return strncmp(text, "Failed to connect to ", 21) == 0 && !strstr(text, name);
+}
+
 /* Codes of which the meaning depends on when they came. */
 static bool by_circumstance(CURL *easy, CURLcode code, const char *text, char *reason,
                             HttpFailure *ret) {
@@ -126,7 +138,8 @@ static bool by_circumstance(CURL *easy, CURLcode code, const char *text, char *r
         } else if (code == CURLE_COULDNT_CONNECT) {
                 long number = info(easy, CURLINFO_OS_ERRNO);
 
-                (void) snprintf(what, sizeof what, "no connection to %s", host);
+                (void) snprintf(what, sizeof what, "no connection to %s",
+                                tried_another(easy, text) ? "the proxy" : host);
                 *ret = HTTP_CONNECT;
                 say(reason, what, number > 0 ? strerror((int) number) : "");
         } else if (connect_code != 0 && connect_code / 100 != 2) {

@@ -110,7 +110,9 @@ int chime_page(const char *body, size_t len, SourcePage *ret, Error *err) {
                 if (r < 0)
                         return r;
         }
-        *ret = (SourcePage){ take_ptr(cut.elements), cut.n_elements, take_ptr(next) };
+        ret->records = take_ptr(cut.elements);
+        ret->n_records = cut.n_elements;
+        ret->next = take_ptr(next);
         return 0;
 }
 

@@ -179,9 +179,9 @@ static int http_date(const char *text, int64_t *ret) {
 
         if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0)
                 return -EINVAL;
-        for (int m = 0; m < 12; m++)
+        for (size_t m = 0; m < 12; m++)
                 if (memcmp(text + 8, months + 3 * m, 3) == 0) {
-                        (void) snprintf(iso, sizeof iso, "%.4s-%02d-%.2sT%.8sZ", text + 12, m + 1,
+                        (void) snprintf(iso, sizeof iso, "%.4s-%02zu-%.2sT%.8sZ", text + 12, m + 1,
                                         text + 5, text + 17);
                         return time_parse(iso, ret);
                 }

@@ -16,10 +16,10 @@ typedef struct Scan {
         const char *why;
 } Scan;
 
-/* What is to be said where the document just stops. */
 static const char cut_off[] = "is cut off";
 static const char no_json[] = "is no JSON";
 
+/* Always false.  What is no JSON because it ends too soon is cut off. */
 static bool fail(Scan *s, const char *why) {
         s->why = s->p == s->end && why == no_json ? cut_off : why;
         return false;
@@ -88,7 +88,7 @@ static bool scan_hex(Scan *s, unsigned *ret) {
 
 /* A string from its opening quote to behind its closing one. */
 static bool scan_string(Scan *s, bool is_name) {
-        unsigned code;
+        unsigned code = 0;
 
         assert(*s->p == '"');
         s->p++;

@@ -110,7 +110,7 @@ static void test_next_after_failures(void **state) {
         for (int64_t failures = 1; failures < 100; failures++)
                 for (int i = 0; i < 20; i++) {
                         uint64_t full =
-                                failures < 7 ? (30 * USEC_PER_SEC) << (failures - 1) : interval;
+                                failures < 8 ? (30 * USEC_PER_SEC) << (failures - 1) : interval;
                         uint64_t d = sync_next_delay(interval, 0, failures);
 
                         assert_in_range(d, full - full / 4, full);
