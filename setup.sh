@@ -204,6 +204,7 @@ install_it() {
         command -v systemd-sysusers >/dev/null ||
                 die "installed, but there is no systemd here: make the user and group rosterd, and start /usr/sbin/rosterd, by your own means"
         as_root systemd-sysusers rosterd.conf
+        as_root chgrp rosterd /etc/rosterd/rosterd.conf # 0640: for root and the service
         as_root journalctl --update-catalog
         if [ -d /run/systemd/system ]; then as_root systemctl daemon-reload; fi
         say "Installed. Next: write /etc/rosterd/rosterd.conf, then: systemctl enable --now rosterd"

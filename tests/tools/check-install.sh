@@ -27,6 +27,14 @@ for f in sbin/rosterd lib/systemd/system/rosterd.service lib/sysusers.d/rosterd.
         [ -s "$root/i/usr/$f" ] || echo "/usr/$f is not there" >>"$root/absent"
 done
 tell "program, unit, user, catalog and examples are installed" "$root/absent"
+conf=$root/i/etc/rosterd/rosterd.conf
+: >"$root/conf"
+[ "$(stat -c %a "$conf")" = 640 ] || echo "rosterd.conf has mode $(stat -c %a "$conf")" >>"$root/conf"
+echo '# mine' >>"$conf"
+make --no-print-directory install DESTDIR="$root/i" prefix=/usr sysconfdir=/etc localstatedir=/var \
+        >"$root/log" 2>&1
+tail -n 1 "$conf" | grep -qx '# mine' || echo "an upgrade has overwritten rosterd.conf" >>"$root/conf"
+tell "the configuration is 0640 and an upgrade leaves it alone" "$root/conf"
 unit=$root/i/usr/lib/systemd/system/rosterd.service
 grep -n '@[a-z]*@' "$unit" >"$root/open"
 tell "no @placeholder@ is left in the unit" "$root/open"
