@@ -155,10 +155,12 @@ int time_parse(const char *text, int64_t *ret) {
 }
 
 int time_from_epoch(double seconds, int64_t *ret) {
-        if (!isfinite(seconds) ||
-            seconds < (double) (days_from_civil(1, 1, 1) * MS_PER_DAY / 1000) ||
-            seconds >= (double) (days_from_civil(10000, 1, 1) * MS_PER_DAY / 1000))
+        double ms = floor(seconds * 1000 + 0.5);
+
+        /* years 1 to 9999, judged once it is rounded */
+        if (!isfinite(ms) || ms < (double) (days_from_civil(1, 1, 1) * MS_PER_DAY) ||
+            ms >= (double) (days_from_civil(10000, 1, 1) * MS_PER_DAY))
                 return -ERANGE;
-        *ret = (int64_t) floor(seconds * 1000 + 0.5);
+        *ret = (int64_t) ms;
         return 0;
 }
