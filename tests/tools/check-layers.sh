@@ -25,7 +25,7 @@ allow store "base model"
 allow source "base model conf net"
 allow sink "base model conf net"
 allow daemon "base model conf net store source sink"
-allow ctl "base model conf store"
+[ ! -d ctl ] || allow ctl "base model conf store"
 left=
 for d in */; do
         case ${d%/} in
