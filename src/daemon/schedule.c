@@ -259,29 +259,36 @@ static int arm_first(Job *j, bool changed, Error *err) {
         return 0;
 }
 
+static bool is_among(const Job *j, Job *const *jobs, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (jobs[i] == j)
+                        return true;
+        return false;
+}
+
 int schedule_apply(Schedule *s, Config *config, const int64_t *keys, bool with_timers, Error *err) {
         Config *old_config = s->config;
-        Job **jobs = NULL;
+        Job **old_jobs = s->jobs, **jobs = NULL;
+        size_t old_n = s->n;
         bool pins = old_config && old_config->store_personal_pin != config->store_personal_pin;
         int r = make_jobs(s, config, keys, &jobs, err);
 
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < s->n; i++) {
-                bool stays = false;
-
-                for (size_t k = 0; k < config->n_accounts; k++)
-                        stays = stays || jobs[k] == s->jobs[i];
-                if (!stays) {
-                        job_interrupt(s->jobs[i], "the account was taken out of the configuration");
-                        job_free(s->jobs[i]);
-                }
-        }
-        free(s->jobs);
+        /* An interrupted run writes; that may fail, and then all runs hear of it.  So the old list
+         * stays whole until the last one is interrupted. */
+        for (size_t i = 0; i < old_n; i++)
+                if (!is_among(old_jobs[i], jobs, config->n_accounts))
+                        job_interrupt(old_jobs[i],
+                                      "the account was taken out of the configuration");
         s->jobs = jobs;
         s->n = config->n_accounts;
         s->config = config_ref(config);
         s->with_timers = with_timers;
+        for (size_t i = 0; i < old_n; i++)
+                if (!is_among(old_jobs[i], jobs, s->n))
+                        job_free(old_jobs[i]);
+        free(old_jobs);
 
         for (size_t i = 0; i < s->n && r >= 0; i++) {
                 Job *j = jobs[i];
