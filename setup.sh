@@ -37,10 +37,11 @@ json-c|libjson-c-dev|json-c-devel
 SQLite|libsqlite3-dev sqlite3|sqlite-devel sqlite
 libsystemd|libsystemd-dev|systemd-devel
 inih|libinih-dev|inih-devel
+OpenSSL's libcrypto, for webhook signatures|libssl-dev|openssl-devel
 END
         case $1 in demo | check) cat <<'END' ;; esac
 the emulator's HTTP server|libmicrohttpd-dev|libmicrohttpd-devel
-OpenSSL and zlib, for the emulator|libssl-dev zlib1g-dev|openssl-devel zlib-devel
+zlib, for the emulator|zlib1g-dev|zlib-devel
 Python 3, pytest and cmocka, for the demonstration and the tests|python3 python3-pytest libcmocka-dev|python3 python3-pytest libcmocka-devel
 END
         case $1 in check) cat <<'END' ;; esac

@@ -41,6 +41,7 @@ struct HttpCall {
         void *userdata;
         char *body;
         size_t body_len, body_size, max_body, headers_len;
+        bool status_suffices, head_whole;
         HttpStop stop;
         char error[CURL_ERROR_SIZE];
 };
@@ -73,6 +74,8 @@ static void call_free(HttpCall *c) {
         call_detach(c);
         if (c->easy)
                 curl_easy_cleanup(c->easy);
+        for (struct curl_slist *h = c->headers; h; h = h->next)
+                explicit_bzero(h->data, strlen(h->data));
         curl_slist_free_all(c->headers);
         free(c->body);
         free(c);
@@ -115,12 +118,16 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
         return n;
 }
 
-/* curl keeps the headers for http_header(); this only bounds them. */
+/* curl keeps the headers for http_header(); this bounds them, and sees whether their end came: curl
+ * takes a head that was cut for whole.  An interim answer such as 100 has a head of its own. */
 static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
         HttpCall *c = userdata;
 
-        (void) data;
         assert(size == 1);
+        if (n > 5 && memcmp(data, "HTTP/", 5) == 0)
+                c->head_whole = false;
+        else if (n > 0 && (*data == '\r' || *data == '\n'))
+                c->head_whole = true;
         c->headers_len += n;
         if (c->headers_len > HTTP_HEADERS_MAX) {
                 c->stop = HTTP_STOP_HEADERS;
@@ -140,6 +147,26 @@ const char *http_header(const HttpResult *res, const char *name) {
 
 /* ---- loop and curl ---- */
 
+/* What became of a call, and in reason a clause for people unless it was answered. */
+static HttpResult call_result(HttpCall *c, CURLcode code, char reason[static HTTP_REASON_SIZE]) {
+        HttpResult res = { .body = c->body ? c->body : "", .body_len = c->body_len, .call = c };
+        long status = 0;
+
+        (void) curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+        res.failure = http_failure(c->easy, code, c->stop, c->max_body, c->error, reason);
+        if (c->status_suffices && c->head_whole && status >= 200)
+                res.failure = HTTP_ANSWERED;
+        if (res.failure == HTTP_ANSWERED && !c->head_whole) {
+                res.failure = HTTP_BROKEN;
+                (void) snprintf(reason, HTTP_REASON_SIZE, "the answer was cut in its headers");
+        }
+        if (res.failure == HTTP_ANSWERED)
+                res.status = status;
+        else
+                res.reason = reason;
+        return res;
+}
+
 /* Hands out every finished call.  The loop asks curl anew each time, for on_done may have cancelled
  * a call that had finished as well. */
 static void reap(Http *h) {
@@ -152,22 +179,15 @@ static void reap(Http *h) {
                 CURLcode code = m->data.result; /* m dies with call_detach() */
                 CLEANUP(call_freep) HttpCall *c = NULL;
                 char reason[HTTP_REASON_SIZE];
-                HttpResult res = { 0 };
                 void *private = NULL;
+                HttpResult res;
 
                 assert(m->msg == CURLMSG_DONE);
                 (void) curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **) &private);
                 c = private;
                 call_detach(c);
 
-                res.failure = http_failure(c->easy, code, c->stop, c->max_body, c->error, reason);
-                if (res.failure == HTTP_ANSWERED)
-                        (void) curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &res.status);
-                else
-                        res.reason = reason;
-                res.body = c->body ? c->body : "";
-                res.body_len = c->body_len;
-                res.call = c;
+                res = call_result(c, code, reason);
                 c->on_done(&res, c->userdata);
         }
         h->reaping = false;
@@ -316,11 +336,20 @@ static bool fits_scope(const char *text) {
         return len > 0 && len <= 64 && fits_header(text) && !strchr(text, ':');
 }
 
+static int add_header(HttpCall *c, const char *line, Error *err) {
+        struct curl_slist *longer = curl_slist_append(c->headers, line);
+
+        if (!longer)
+                return error_set(err, -ENOMEM, "out of memory");
+        c->headers = longer;
+        return 0;
+}
+
 static int set_signing(HttpCall *c, const HttpSigning *s, Error *err) {
         static const char name[] = "X-Amz-Security-Token: ";
-        CLEANUP_FREE char *header = NULL;
-        char scope[160];
+        char *header, scope[160];
         size_t size;
+        int r;
 
         if (!fits_scope(s->region) || !fits_scope(s->service))
                 return error_set(err, -EINVAL, "cannot sign for this region: check region");
@@ -343,16 +372,24 @@ static int set_signing(HttpCall *c, const HttpSigning *s, Error *err) {
         if (!header)
                 return error_set(err, -ENOMEM, "out of memory");
         (void) snprintf(header, size, "%s%s", name, s->session_token);
-        c->headers = curl_slist_append(NULL, header);
-        if (!c->headers || curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers) != CURLE_OK)
-                return error_set(err, -ENOMEM, "out of memory");
-        return 0;
+        r = add_header(c, header, err);
+        explicit_bzero(header, size);
+        free(header);
+        return r;
 }
 
 #define SET(option, value) (curl_easy_setopt(c->easy, CURLOPT_##option, (value)) == CURLE_OK)
 
+static bool set_method(HttpCall *c, const HttpRequest *req) {
+        if (req->method == HTTP_GET)
+                return SET(HTTPGET, 1L);
+        return SET(POST, 1L) && SET(POSTFIELDSIZE_LARGE, (curl_off_t) req->body_len) &&
+               SET(COPYPOSTFIELDS, req->body ? req->body : "") &&
+               (req->method == HTTP_POST || SET(CUSTOMREQUEST, "PUT"));
+}
+
 static bool set_request(HttpCall *c, const HttpRequest *req) {
-        return SET(URL, req->url) && SET(PATH_AS_IS, 1L) && SET(HTTPGET, 1L) &&
+        return set_method(c, req) && SET(URL, req->url) && SET(PATH_AS_IS, 1L) &&
                SET(PROTOCOLS_STR, "http,https") && SET(FOLLOWLOCATION, 0L) &&
                SET(HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) && SET(ACCEPT_ENCODING, "gzip") &&
                SET(USERAGENT, "rosterd/" PACKAGE_VERSION) &&
@@ -380,7 +417,26 @@ static bool set_answer(HttpCall *c) {
         return SET(PRIVATE, c) && SET(ERRORBUFFER, c->error) && SET(WRITEFUNCTION, on_body) &&
                SET(WRITEDATA, c) && SET(HEADERFUNCTION, on_header) && SET(HEADERDATA, c) &&
                SET(BUFFERSIZE, HTTP_RECEIVE_SIZE) &&
-               SET(MAXFILESIZE_LARGE, (curl_off_t) c->max_body);
+               (c->status_suffices || SET(MAXFILESIZE_LARGE, (curl_off_t) c->max_body));
+}
+
+static int set_headers(HttpCall *c, const HttpRequest *req, Error *err) {
+        int r = 0;
+
+        /* What curl adds to a body by itself: a type that is not ours to claim, and above 1 MiB a
+         * wait of a second for a "100 Continue" that many servers never send. */
+        if (req->method != HTTP_GET)
+                r = add_header(c, "Expect:", err);
+        for (size_t i = 0; i < req->n_headers && r >= 0; i++)
+                r = strpbrk(req->headers[i], "\r\n")
+                            ? error_set(err, -EINVAL, "a header holds a line break")
+                            : add_header(c, req->headers[i], err);
+        if (r >= 0 && req->signing)
+                r = set_signing(c, req->signing, err);
+        if (r >= 0 && c->headers &&
+            curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers) != CURLE_OK)
+                r = error_set(err, -ENOMEM, "out of memory");
+        return r;
 }
 
 int http_start(Http *h, const HttpRequest *req, HttpDone on_done, void *userdata, HttpCall **ret,
@@ -397,14 +453,13 @@ int http_start(Http *h, const HttpRequest *req, HttpDone on_done, void *userdata
         c->on_done = on_done;
         c->userdata = userdata;
         c->max_body = req->max_body;
+        c->status_suffices = req->status_suffices;
         c->easy = curl_easy_init();
         if (!c->easy || !set_request(c, req) || !set_trust(c, req) || !set_answer(c))
                 return error_set(err, -ENOMEM, "cannot prepare a request: out of memory");
-        if (req->signing) {
-                r = set_signing(c, req->signing, err);
-                if (r < 0)
-                        return r;
-        }
+        r = set_headers(c, req, err);
+        if (r < 0)
+                return r;
         if (curl_multi_add_handle(h->multi, c->easy) != CURLM_OK)
                 return error_set(err, -EIO, "cannot start a request");
 

@@ -49,13 +49,28 @@ typedef struct HttpSigning {
         const char *access_key_id, *secret_access_key, *session_token;
 } HttpSigning;
 
-/* Everything is copied before http_start() returns.  Times are microseconds. */
+typedef enum HttpMethod {
+        HTTP_GET,
+        HTTP_POST,
+        HTTP_PUT,
+} HttpMethod;
+
+/* Everything is copied before http_start() returns; headers, which may be secret, are wiped with the
+ * call.  Times are microseconds. */
 typedef struct HttpRequest {
-        const char *url;                   /* for signing its query must be canonical already */
+        HttpMethod method;
+        const char *url;            /* for signing its query must be canonical already */
+        const char *const *headers; /* "Name: value"; "Name:" leaves out one that curl would add */
+        size_t n_headers;
+        const char *body; /* of a POST or PUT; NULL: empty */
+        size_t body_len;
         const HttpSigning *signing;        /* NULL: not signed */
         const char *ca_file, *proxy;       /* NULL: the system's, none but the environment's */
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
+        /* The status alone is the answer once the head is whole, whatever becomes of the body: too
+         * long, cut or never ending, it is then what came of it, at most max_body. */
+        bool status_suffices;
 } HttpRequest;
 
 int http_new(sd_event *event, Http **ret, Error *err);
@@ -64,7 +79,7 @@ int http_new(sd_event *event, Http **ret, Error *err);
 void http_free(Http *h);
 DEFINE_CLEANUP(Http *, http_free)
 
-/* Starts a GET.  *ret is borrowed, for http_cancel(); it is gone once on_done runs. */
+/* Starts a request.  *ret is borrowed, for http_cancel(); it is gone once on_done runs. */
 int http_start(Http *h, const HttpRequest *req, HttpDone on_done, void *userdata, HttpCall **ret,
                Error *err);
 

@@ -216,7 +216,10 @@ static bool answer(int fd, const char *request) {
                 send_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n01\r\n");
         else if (strcmp(path, "/headers") == 0)
                 send_headers_without_end(fd);
-        else if (strcmp(path, "/stall") == 0 || strcmp(path, "/silent") == 0) {
+        else if (strcmp(path, "/interim") == 0) {
+                send_text(fd, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-Cut: ");
+                return false;
+        } else if (strcmp(path, "/stall") == 0 || strcmp(path, "/silent") == 0) {
                 if (strcmp(path, "/stall") == 0)
                         send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01");
                 stall(fd);
@@ -243,6 +246,13 @@ static bool answer(int fd, const char *request) {
         return true;
 }
 
+static bool request_is_whole(const char *request) {
+        const char *end = strstr(request, "\r\n\r\n");
+        const char *length = strstr(request, "\r\nContent-Length: ");
+
+        return end && (!length || strlen(end + 4) >= strtoul(length + 18, NULL, 10));
+}
+
 static void *serve_client(void *userdata) {
         int fd = (int) (intptr_t) userdata;
         char request[8192];
@@ -262,7 +272,7 @@ static void *serve_client(void *userdata) {
                                 send_reset(fd);
                         break;
                 }
-                if (!strstr(request, "\r\n\r\n"))
+                if (!request_is_whole(request))
                         continue;
                 if (!answer(fd, request))
                         break;
@@ -502,6 +512,100 @@ static void test_what_is_asked(void **state) {
         assert_non_null(strstr(s.body, "\r\nAccept-Encoding: gzip\r\n"));
         assert_null(strstr(s.body, "Authorization"));
         assert_null(strstr(s.body, "Cookie"));
+}
+
+static void test_method_headers_and_body(void **state) {
+        static const char *const headers[] = { "Content-Type: text/x-odd", "X-Own: a b" };
+        static const char body[] = "first\0second";
+        char url[256];
+        HttpRequest req = request(local(url, sizeof url, "http", "/echo"));
+        Seen s;
+
+        (void) state;
+        req.method = HTTP_POST;
+        req.headers = headers;
+        req.n_headers = 2;
+        req.body = body;
+        req.body_len = 5;
+        fetch_with(&req, &s);
+        assert_memory_equal(s.body, "POST /echo HTTP/1.1\r\n", 21);
+        assert_non_null(strstr(s.body, "\r\nContent-Type: text/x-odd\r\n"));
+        assert_non_null(strstr(s.body, "\r\nX-Own: a b\r\n"));
+        assert_non_null(strstr(s.body, "\r\nContent-Length: 5\r\n"));
+        assert_non_null(strstr(s.body, "\r\n\r\nfirst"));
+        assert_null(strstr(s.body, "Expect"));
+        assert_null(strstr(s.body, "urlencoded"));
+
+        req = request(url);
+        req.method = HTTP_PUT;
+        fetch_with(&req, &s);
+        assert_memory_equal(s.body, "PUT /echo HTTP/1.1\r\n", 20);
+        assert_non_null(strstr(s.body, "\r\nContent-Length: 0\r\n"));
+}
+
+static void test_a_header_with_a_line_break(void **state) {
+        static const char *const headers[] = { "X-Own: a\r\nX-Other: b" };
+        HttpRequest req = request("http://127.0.0.1/");
+        Error err = { 0 };
+        Client c;
+
+        (void) state;
+        client_open(&c);
+        req.headers = headers;
+        req.n_headers = 1;
+        assert_int_equal(http_start(c.http, &req, on_done, NULL, NULL, &err), -EINVAL);
+        assert_string_equal(err.msg, "a header holds a line break");
+        client_close(&c);
+}
+
+static void test_status_suffices(void **state) {
+        static const struct {
+                const char *path;
+                long status;
+                size_t body_len;
+        } cases[] = {
+                { "/ok", 200, 0 },       { "/cut", 200, 10 },  { "/cutreset", 200, 10 },
+                { "/cutchunk", 200, 2 }, { "/stall", 200, 2 }, { "/bomb", 200, 0 },
+                { "/missing", 404, 2 },
+        };
+        char url[256];
+        Seen s;
+
+        (void) state;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                HttpRequest req = request(local(url, sizeof url, "http", cases[i].path));
+
+                req.status_suffices = true;
+                req.timeout = SECOND / 2;
+                req.max_body = 10;
+                if (strcmp(cases[i].path, "/ok") == 0)
+                        req.max_body = 5; /* announced as longer: it is not read */
+                fetch_with(&req, &s);
+                if (s.failure != HTTP_ANSWERED || s.status != cases[i].status ||
+                    s.body_len > req.max_body)
+                        fail_msg("%s: failure %d, status %ld, %zu bytes", cases[i].path,
+                                 (int) s.failure, s.status, s.body_len);
+                assert_false(s.has_reason);
+        }
+}
+
+/* Without a whole head nothing was answered. */
+static void test_half_a_status_does_not_suffice(void **state) {
+        static const char *const paths[] = { "/silent",  "/silent",  "/nothing", "/garbage",
+                                             "/interim", "/interim", "/reset" };
+        char url[256];
+        Seen s;
+
+        (void) state;
+        for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+                HttpRequest req = request(local(url, sizeof url, "http", paths[i]));
+
+                req.status_suffices = i % 2 == 0;
+                req.timeout = SECOND / 2;
+                fetch_with(&req, &s);
+                if (s.failure == HTTP_ANSWERED || s.status != 0 || !s.has_reason)
+                        fail_msg("%s: status %ld", paths[i], s.status);
+        }
 }
 
 static void test_gzip(void **state) {
@@ -1026,6 +1130,10 @@ int main(void) {
                 cmocka_unit_test(test_headers),
                 cmocka_unit_test(test_redirects_are_not_followed),
                 cmocka_unit_test(test_what_is_asked),
+                cmocka_unit_test(test_method_headers_and_body),
+                cmocka_unit_test(test_a_header_with_a_line_break),
+                cmocka_unit_test(test_status_suffices),
+                cmocka_unit_test(test_half_a_status_does_not_suffice),
                 cmocka_unit_test(test_gzip),
                 cmocka_unit_test(test_body_limit),
                 cmocka_unit_test(test_broken),
