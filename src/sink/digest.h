@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "model/event.h"
+
+/* Many events summed up for people: how many of each kind there were for each account, and whom the
+ * first of them were about.  Its memory is bounded by accounts and kinds, not by events. */
+
+#define DIGEST_NAMES 20
+
+/* All events of one kind of one account. */
+typedef struct DigestLine {
+        char *account;
+        EventKind kind;
+        size_t count;
+        char *names[DIGEST_NAMES]; /* of the first; none for events about the account itself */
+        size_t n_names;
+        char *sentence; /* of the latest (event_sentence()) */
+} DigestLine;
+
+/* All zero is an empty one. */
+typedef struct Digest {
+        DigestLine *lines; /* by account as they came, the most urgent kinds of each first */
+        size_t n_lines;
+        size_t events;
+} Digest;
+
+/* Returns 0 or -ENOMEM; the digest is then as it was. */
+int digest_add(Digest *d, const Event *e, bool minimal);
+void digest_clear(Digest *d);
