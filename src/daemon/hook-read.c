@@ -9,9 +9,9 @@
 #include "base/timespan.h"
 #include "daemon/hook-internal.h"
 
-#define PORTION 128              /* events read at a time, at least */
-#define PORTION_SCAN 2000        /* rows looked at for them */
-#define PARCEL_BYTES (1u << 20)  /* text of one request's events, about */
+#define PORTION 128             /* events read at a time, at least */
+#define PORTION_SCAN 2000       /* rows looked at for them */
+#define PARCEL_BYTES (1u << 20) /* text of one request's events, about */
 #define HOLD_FIRST (10 * USEC_PER_SEC)
 #define HOLD_MOST (10 * USEC_PER_MINUTE)
 #define LASTING_REPEATS 4 /* an alert ends by itself if it is not told again so many times */
@@ -178,7 +178,7 @@ static int prepare_events(Hook *h, Error *err) {
                 take(h, want);
         if (r == HOOK_READY && h->parcel.events > h->n_queue - h->at)
                 h->parcel.events = h->n_queue - h->at; /* somebody has deleted events */
-        if (r == HOOK_NOTHING && h->parcel.upto) { /* nothing of it is there any more */
+        if (r == HOOK_NOTHING && h->parcel.upto) {     /* nothing of it is there any more */
                 hook_finish_parcel(h);
                 return HOOK_MORE;
         }

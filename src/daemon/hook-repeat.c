@@ -73,8 +73,7 @@ int hook_repeat_open(Hook *h, Error *err) {
 /* ---- the alerts ---- */
 
 /* At most two for each account: its runs fail, its removals are held. */
-static int add_accounts(const Hook *h, Alert *alerts, AccountState *states, size_t *n,
-                        Error *err) {
+static int add_accounts(const Hook *h, Alert *alerts, AccountState *states, size_t *n, Error *err) {
         const Config *config = h->world->config;
 
         for (size_t i = 0; i < config->n_accounts; i++) {

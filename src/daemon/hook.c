@@ -117,7 +117,8 @@ static void bury(Hook *h, const char *reason, int64_t before, uint64_t wait) {
 }
 
 static void failed(Hook *h, const WebhookAnswer *a) {
-        int64_t now = time_now_ms(), patience = (int64_t) (h->config->give_up_after / USEC_PER_MSEC);
+        int64_t now = time_now_ms(),
+                patience = (int64_t) (h->config->give_up_after / USEC_PER_MSEC);
         uint64_t delay;
 
         if (h->state.attempts++ == 0)

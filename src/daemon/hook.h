@@ -18,8 +18,8 @@ typedef struct HookWorld {
         sd_event *event;
         Http *http;
         Store *store;
-        const Config *config; /* the one in use */
-        const int64_t *keys;  /* of its accounts */
+        const Config *config;               /* the one in use */
+        const int64_t *keys;                /* of its accounts */
         void (*on_changed)(void *userdata); /* a hook has something to save */
         void (*on_rest)(void *userdata);    /* a hook has nothing more to do for now */
         void *userdata;

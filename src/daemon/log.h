@@ -26,11 +26,11 @@ void log_set_level(int priority);
 
 /* One line to the journal or stderr.  message_id and account may be NULL.  Only daemon/ logs, once,
  * at the place that knows the context; never a secret. */
-#define log_line(priority, message_id, account, ...)                                         \
+#define log_line(priority, message_id, account, ...)                                             \
         log_full(priority, message_id, "ROSTERD_ACCOUNT", account, __FILE__, __LINE__, __func__, \
                  __VA_ARGS__)
 /* The same about a webhook, by its name. */
-#define log_webhook(priority, message_id, webhook, ...)                                      \
+#define log_webhook(priority, message_id, webhook, ...)                                          \
         log_full(priority, message_id, "ROSTERD_WEBHOOK", webhook, __FILE__, __LINE__, __func__, \
                  __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, NULL, NULL, __VA_ARGS__)

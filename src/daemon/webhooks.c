@@ -24,8 +24,8 @@ struct Webhooks {
         size_t n;
         sd_event_source *save, *finish;
         bool save_armed, save_overdue; /* overdue: when the transaction of the runs ends */
-        unsigned save_failures; /* in a row */
-        WebhooksAtRest at_rest; /* NULL: nobody waits */
+        unsigned save_failures;        /* in a row */
+        WebhooksAtRest at_rest;        /* NULL: nobody waits */
         void *userdata;
 };
 

@@ -10,7 +10,7 @@
 #define WEBHOOK_ID_SIZE 48 /* of `webhook-id`, with its NUL */
 
 typedef struct WebhookRequest {
-        const char *id;           /* `webhook-id`: the same for a request that is repeated */
+        const char *id; /* `webhook-id`: the same for a request that is repeated */
         const char *content_type;
         const char *body;
         size_t len;
@@ -30,8 +30,9 @@ typedef enum WebhookVerdict {
 
 typedef struct WebhookAnswer {
         WebhookVerdict verdict;
-        uint64_t retry_after; /* microseconds that the receiver asked for, at most an hour; 0: none */
-        char reason[256];     /* a clause for people unless WEBHOOK_TAKEN; clean, no secret */
+        uint64_t
+                retry_after; /* microseconds that the receiver asked for, at most an hour; 0: none */
+        char reason[256];    /* a clause for people unless WEBHOOK_TAKEN; clean, no secret */
 } WebhookAnswer;
 
 /* Valid during on_done.  What the receiver says is quoted, cut and cleaned, unless it repeats a
