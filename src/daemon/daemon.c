@@ -165,6 +165,13 @@ static void log_run(Daemon *d, const AccountConfig *account, const SyncResult *r
                          name, result->skipped, result->skipped_why);
 }
 
+static void on_webhooks_changed(void *userdata) {
+        Daemon *d = userdata;
+
+        if (d->report && d->schedule)
+                report_soon(d->report);
+}
+
 /* --once: what could be delivered is. */
 static void on_all_sent(void *userdata) {
         Daemon *d = userdata;
@@ -181,7 +188,7 @@ static void on_run_ended(const AccountConfig *account, const SyncResult *result,
                 return;
         d->once_failed = d->once_failed || result->outcome != RUN_COMPLETE;
         if (schedule_is_idle(d->schedule) && batch_flush(d->batch, NULL) >= 0)
-                webhooks_finish(d->webhooks, on_all_sent, d);
+                webhooks_finish(d->webhooks, on_all_sent);
         else if (schedule_is_idle(d->schedule))
                 (void) sd_event_exit(d->event, 0);
 }
@@ -232,7 +239,7 @@ static void reload(Daemon *d) {
                 store_failed(d, &err);
         log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",
                  d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts");
-        report_use(d->report, d->config, d->keys, d->schedule);
+        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
 }
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
@@ -315,7 +322,8 @@ static int set_up(Daemon *d, Error *err) {
         if (r >= 0)
                 r = deliver_new(d->event, d->store, &d->deliver, err);
         if (r >= 0)
-                r = webhooks_new(d->event, d->http, d->store, &d->webhooks, err);
+                r = webhooks_new(d->event, d->http, d->store, on_webhooks_changed, d, &d->webhooks,
+                                 err);
         if (r >= 0)
                 r = report_new(d->event, d->store, &d->report, err);
         if (r >= 0)
@@ -368,7 +376,7 @@ static int run_loop(Daemon *d) {
                          "rosterd %s watches %zu %s; the roster is in %s", PACKAGE_VERSION,
                          d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts",
                          d->config->database);
-        report_use(d->report, d->config, d->keys, d->schedule);
+        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
         report_now(d->report);
         service_ready();
         if (d->options->once)

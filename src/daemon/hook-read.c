@@ -149,6 +149,14 @@ static size_t most_events(const Hook *h) {
         return h->format->most ? h->format->most : h->config->batch;
 }
 
+static void move_cursor(Hook *h, int64_t seq) {
+        if (seq <= h->state.cursor)
+                return;
+        h->state.cursor = seq;
+        h->unsaved = true;
+        h->world->on_changed(h->world->userdata);
+}
+
 /* A new parcel of what stands first in the queue. */
 static void take(Hook *h, size_t most) {
         Event *const *first = h->queue + h->at;
@@ -160,14 +168,7 @@ static void take(Hook *h, size_t most) {
                               .first = first[0]->seq,
                               .events = n,
                               .newest = first[n - 1]->time };
-}
-
-static void move_cursor(Hook *h, int64_t seq) {
-        if (seq <= h->state.cursor)
-                return;
-        h->state.cursor = seq;
-        h->unsaved = true;
-        h->world->on_changed(h->world->userdata);
+        move_cursor(h, h->parcel.first - 1); /* over what is not for this webhook */
 }
 
 static int prepare_events(Hook *h, Error *err) {
@@ -229,6 +230,7 @@ static int digest_portion(Hook *h, EventPage *page, Error *err) {
                         h->parcel.first = e->seq;
                         h->first_run = e->run;
                         h->hold_until = boot_usec() + hold_time(h);
+                        move_cursor(h, e->seq - 1);
                 }
                 if (e->run && e->run < h->first_run)
                         h->first_run = e->run;

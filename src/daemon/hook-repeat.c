@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/timefmt.h"
 #include "base/timespan.h"
 #include "daemon/hook-internal.h"
 

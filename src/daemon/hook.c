@@ -399,7 +399,8 @@ static void use_config(Hook *h, const WebhookConfig *config, bool minimal) {
         (void) webhook_host(config->url, h->host, sizeof h->host);
 }
 
-int hook_new(const HookWorld *world, const WebhookConfig *config, Hook **ret, Error *err) {
+int hook_new(const HookWorld *world, const WebhookConfig *config, bool minimal, Hook **ret,
+             Error *err) {
         CLEANUP(hook_freep) Hook *h = calloc(1, sizeof *h);
         int r;
 
@@ -407,12 +408,14 @@ int hook_new(const HookWorld *world, const WebhookConfig *config, Hook **ret, Er
             asprintf(&h->sink, NAME_PREFIX "%s", config->name) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
         h->world = world;
-        use_config(h, config, false);
+        use_config(h, config, minimal);
         r = add_sources(h, err);
         if (r >= 0)
                 r = open_state(h, err);
         if (r < 0)
                 return r;
+        hook_repeat_start(h);
+        hook_poke(h);
         *ret = take_ptr(h);
         return 0;
 }

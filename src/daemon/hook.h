@@ -25,13 +25,15 @@ typedef struct HookWorld {
         void *userdata;
 } HookWorld;
 
-/* A hook for config, which is of world->config; its state is read from the store, or begins there. */
-int hook_new(const HookWorld *world, const WebhookConfig *config, Hook **ret, Error *err);
+/* A hook for config; its state is read from the store, or begins there, and its first attempt is due
+ * when the state says. */
+int hook_new(const HookWorld *world, const WebhookConfig *config, bool minimal, Hook **ret,
+             Error *err);
 /* What is not saved is lost. */
 void hook_free(Hook *h);
 DEFINE_CLEANUP(Hook *, hook_free)
 
-/* Another version of its section (or the same); what waits or was stopped tries at once. */
+/* Another version of its section, or the same one moved; what waits or was stopped tries at once. */
 void hook_configure(Hook *h, const WebhookConfig *config, bool minimal);
 
 /* There may be something to do. */

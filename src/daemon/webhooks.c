@@ -26,7 +26,8 @@ struct Webhooks {
         bool save_armed, save_overdue; /* overdue: when the transaction of the runs ends */
         unsigned save_failures;        /* in a row */
         WebhooksAtRest at_rest;        /* NULL: nobody waits */
-        void *userdata;
+        WebhooksChanged on_figures;
+        void *userdata; /* of both */
 };
 
 /* ---- saving ---- */
@@ -62,6 +63,7 @@ static void save_now(Webhooks *w) {
                         log_line(LOG_NOTICE, LOG_ID_STORE_RECOVERED, NULL,
                                  "how far webhooks have got can be written down again");
                 w->save_failures = 0;
+                w->on_figures(w->userdata);
                 return;
         }
         if (w->save_failures++ == 0)
@@ -112,9 +114,8 @@ static void on_rest(void *userdata) {
                 (void) sd_event_source_set_enabled(w->finish, SD_EVENT_ONESHOT);
 }
 
-void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest, void *userdata) {
+void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest) {
         w->at_rest = at_rest;
-        w->userdata = userdata;
         webhooks_poke(w);
         (void) sd_event_source_set_enabled(w->finish, SD_EVENT_ONESHOT);
 }
@@ -132,12 +133,15 @@ bool webhooks_all_told(const Webhooks *w) {
 
 /* ---- setting up ---- */
 
-int webhooks_new(sd_event *event, Http *http, Store *store, Webhooks **ret, Error *err) {
+int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_figures,
+                 void *userdata, Webhooks **ret, Error *err) {
         CLEANUP(webhooks_freep) Webhooks *w = calloc(1, sizeof *w);
         int r;
 
         if (!w)
                 return error_set(err, -ENOMEM, "out of memory");
+        w->on_figures = on_figures;
+        w->userdata = userdata;
         w->world = (HookWorld){ .event = event,
                                 .http = http,
                                 .store = store,
@@ -178,7 +182,7 @@ void webhooks_free(Webhooks *w) {
 
 static Hook *find(const Webhooks *w, const char *name) {
         for (size_t i = 0; i < w->n; i++)
-                if (w->hooks[i] && strcmp(hook_name(w->hooks[i]), name) == 0)
+                if (strcmp(hook_name(w->hooks[i]), name) == 0)
                         return w->hooks[i];
         return NULL;
 }
@@ -201,11 +205,12 @@ static void retire_others(Webhooks *w) {
 
 /* Fills fresh[i] for each webhook that is not known yet. */
 static int open_new(Webhooks *w, const Config *config, Hook **fresh, Error *err) {
+        bool minimal = config->personal_data == PERSONAL_DATA_MINIMAL;
         int r = 0;
 
         for (size_t i = 0; i < config->n_webhooks && r >= 0; i++)
                 if (!find(w, config->webhooks[i].name))
-                        r = hook_new(&w->world, &config->webhooks[i], &fresh[i], err);
+                        r = hook_new(&w->world, &config->webhooks[i], minimal, &fresh[i], err);
         for (size_t i = 0; i < config->n_webhooks && r < 0; i++)
                 hook_free(fresh[i]);
         return r;
@@ -215,13 +220,14 @@ static int open_new(Webhooks *w, const Config *config, Hook **fresh, Error *err)
 static void take_over(Webhooks *w, const Config *config, Hook **fresh) {
         bool minimal = config->personal_data == PERSONAL_DATA_MINIMAL;
 
-        for (size_t i = 0; i < config->n_webhooks; i++) {
-                for (size_t k = 0; !fresh[i] && k < w->n; k++)
-                        if (w->hooks[k] &&
-                            strcmp(hook_name(w->hooks[k]), config->webhooks[i].name) == 0)
-                                fresh[i] = take_ptr(w->hooks[k]);
-                hook_configure(fresh[i], &config->webhooks[i], minimal);
-        }
+        for (size_t k = 0; k < w->n; k++)
+                for (size_t i = 0; i < config->n_webhooks; i++) {
+                        if (strcmp(hook_name(w->hooks[k]), config->webhooks[i].name) != 0)
+                                continue;
+                        fresh[i] = take_ptr(w->hooks[k]);
+                        hook_configure(fresh[i], &config->webhooks[i], minimal);
+                        break;
+                }
         for (size_t k = 0; k < w->n; k++)
                 hook_free(w->hooks[k]);
         free(w->hooks);
@@ -274,5 +280,5 @@ size_t webhooks_count(const Webhooks *w) {
 WebhookFigures webhooks_figures(const Webhooks *w, size_t i) {
         const Hook *h = w->hooks[i];
 
-        return (WebhookFigures){ hook_name(h), hook_state(h), hook_is_stopped(h) };
+        return (WebhookFigures){ hook_name(h), hook_sink(h), hook_state(h), hook_is_stopped(h) };
 }

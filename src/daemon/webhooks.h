@@ -14,10 +14,12 @@
  * time (daemon/hook.h).  A failing or slow one delays neither another nor a sync. */
 typedef struct Webhooks Webhooks;
 
-/* Runs from the event loop. */
+/* Run from the event loop, or from within webhooks_poke(). */
 typedef void (*WebhooksAtRest)(void *userdata);
+typedef void (*WebhooksChanged)(void *userdata); /* figures may have changed */
 
-int webhooks_new(sd_event *event, Http *http, Store *store, Webhooks **ret, Error *err);
+int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_changed,
+                 void *userdata, Webhooks **ret, Error *err);
 /* Writes down how far each has got.  Requests in flight are given up; they are sent again, with the
  * same id, at the next start. */
 void webhooks_free(Webhooks *w);
@@ -34,7 +36,7 @@ void webhooks_poke(Webhooks *w);
 
 /* Calls at_rest once no webhook has anything that it could send now: all is delivered, given up, or
  * waits for its next attempt. */
-void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest, void *userdata);
+void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest);
 
 /* Whether every webhook has finished with all events that there are. */
 bool webhooks_all_told(const Webhooks *w);
@@ -45,7 +47,7 @@ int webhooks_replay(Webhooks *w, const char *name, int64_t seq, Error *err);
 
 /* For metrics and status; borrowed until the loop goes on. */
 typedef struct WebhookFigures {
-        const char *name;
+        const char *name, *sink; /* its own, and its cursor's */
         const SinkState *state;
         bool stopped; /* by a 410 */
 } WebhookFigures;
