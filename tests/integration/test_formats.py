@@ -370,3 +370,41 @@ def test_documented_payloads_are_real(payloads):
     assert text.count("```json") == len(found)  # no example that is only somebody's idea
     for name, example in found:
         assert json.loads(example) == json.loads(payloads[name]), f"{name}: 'make update-docs' writes it anew"
+
+
+SECTION = re.compile(r"(?m)^    \[webhook (\w+)\]\n(?:    .*\n)+")
+SECRETS = {"url": "https://hooks.example.com/T0/B0", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+           "header": "Authorization: Bearer x", "routing_key": "R0123456789ABCDEFGHIJKLMNOPQRSTU"}
+
+
+def sections(name):
+    with open(os.path.join(TOP, name), encoding="utf-8") as f:
+        return {m[1]: re.sub(r"(?m)^    ", "", m[0]) for m in SECTION.finditer(f.read())}
+
+
+def check_config(folder, webhook):
+    """Has the program judge a configuration with this section, whose credentials are in folder."""
+    os.chmod(folder, 0o700)
+    for key, file in re.findall(r"(?m)^(\w+)_file = (\S+)", webhook):
+        (folder / file).write_text(SECRETS[key] + "\n")
+        (folder / file).chmod(0o600)
+    config = folder / "rosterd.conf"
+    config.write_text(f"[account acme]\naccount_id = 1\n{webhook}")
+    config.chmod(0o600)
+    done = subprocess.run([os.environ.get("ROSTERD") or os.path.join(BUILD, "rosterd"), "--config", config,
+                           "--check-config"], env=dict(os.environ, CREDENTIALS_DIRECTORY=str(folder)),
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, (webhook, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("document", ["doc/webhooks.md", "README.md"])
+def test_documented_sections_are_taken(tmp_path, document):
+    """Every [webhook] section of the documents, with the credentials that it names."""
+    found = sections(document)
+    assert len(found) == {"doc/webhooks.md": 7, "README.md": 1}[document]
+    for text in found.values():
+        check_config(tmp_path, text)
+
+
+def test_a_secret_is_replaced_as_documented(tmp_path):
+    check_config(tmp_path, "[webhook x]\nurl = https://hooks.example.com/\nsecret_file = new\nsecret_file = old\n")
