@@ -382,11 +382,11 @@ def sections(name):
         return {m[1]: re.sub(r"(?m)^    ", "", m[0]) for m in SECTION.finditer(f.read())}
 
 
-def check_config(folder, webhook):
+def check_config(folder, webhook, lines=1):
     """Has the program judge a configuration with this section, whose credentials are in folder."""
     os.chmod(folder, 0o700)
     for key, file in re.findall(r"(?m)^(\w+)_file = (\S+)", webhook):
-        (folder / file).write_text(SECRETS[key] + "\n")
+        (folder / file).write_text((SECRETS[key] + "\n") * lines)
         (folder / file).chmod(0o600)
     config = folder / "rosterd.conf"
     config.write_text(f"[account acme]\naccount_id = 1\n{webhook}")
@@ -407,4 +407,4 @@ def test_documented_sections_are_taken(tmp_path, document):
 
 
 def test_a_secret_is_replaced_as_documented(tmp_path):
-    check_config(tmp_path, "[webhook x]\nurl = https://hooks.example.com/\nsecret_file = new\nsecret_file = old\n")
+    check_config(tmp_path, "[webhook x]\nurl = https://hooks.example.com/\nsecret_file = both\n", lines=2)
