@@ -42,14 +42,21 @@ static void put_annotations(JsonText *j, const FormatSettings *settings, const A
         jsontext_close(j, '}');
 }
 
+/* Alertmanager takes endsAt for a startsAt that is not there: right for an alert that ends, and wrong
+ * for one that lasts.  Of all that it is told it keeps the earliest. */
+static int64_t starts_at(const FormatSettings *settings, const Alert *a, bool lasts) {
+        return a->starts_at == TIME_NONE && lasts ? settings->now : a->starts_at;
+}
+
 static void put_alert(JsonText *j, const FormatSettings *settings, const Alert *a) {
         bool lasts = a->ends_at == TIME_NONE;
+        int64_t start = starts_at(settings, a, lasts);
 
         jsontext_open(j, NULL, '{');
         put_labels(j, a);
         put_annotations(j, settings, a);
-        if (a->starts_at != TIME_NONE)
-                jsontext_time(j, "startsAt", a->starts_at);
+        if (start != TIME_NONE)
+                jsontext_time(j, "startsAt", start);
         jsontext_time(j, "endsAt", lasts ? settings->lasting_until : a->ends_at);
         jsontext_close(j, '}');
 }

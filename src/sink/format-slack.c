@@ -125,7 +125,7 @@ static void put_blocks(Message *m, const Digest *d) {
 
 /* What notifications show, and clients that know no blocks. */
 static void put_text(Message *m, const Digest *d) {
-        char all[TEXT_MAX + FORMAT_MORE_SIZE + 2], text[TEXT_MAX + 1];
+        char all[TEXT_MAX + FORMAT_MORE_SIZE + 2] = "", text[TEXT_MAX + 1];
         size_t at = 0, told = 0;
 
         for (size_t i = 0; i < d->n_lines; i++) {
