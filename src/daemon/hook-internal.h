@@ -42,6 +42,7 @@ struct Hook {
         bool poked; /* the step is due */
         sd_event_source *step, *timer;
         HttpCall *call;
+        char *body; /* of the call */
         Parcel parcel;
         int64_t singly_until; /* up to this seq one event a request: a batch of them was refused */
         unsigned store_failures; /* in a row */

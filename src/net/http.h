@@ -63,8 +63,8 @@ typedef enum HttpMethod {
         HTTP_PUT,
 } HttpMethod;
 
-/* Everything is copied before http_start() returns; headers, which may be secret, are wiped with the
- * call.  Times are microseconds. */
+/* Everything is copied before http_start() returns, but a body that stays; headers, which may be
+ * secret, are wiped with the call.  Times are microseconds. */
 typedef struct HttpRequest {
         HttpMethod method;
         const char *url;            /* for signing its query must be canonical already */
@@ -72,8 +72,9 @@ typedef struct HttpRequest {
         size_t n_headers;
         const char *body; /* of a POST or PUT; NULL: empty */
         size_t body_len;
-        const HttpSigning *signing;        /* NULL: not signed */
-        const char *ca_file, *proxy;       /* NULL: the system's, none but the environment's */
+        bool body_stays;             /* it is valid until the call has ended: no copy is made */
+        const HttpSigning *signing;  /* NULL: not signed */
+        const char *ca_file, *proxy; /* NULL: the system's, none but the environment's */
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
         /* The status alone is the answer once the head is whole, whatever becomes of the body: too

@@ -2,6 +2,7 @@
 /* format = json: the event whole, as doc/event.schema.json describes it. */
 #include <string.h>
 
+#include "base/text.h"
 #include "sink/format-internal.h"
 #include "sink/stored.h"
 
@@ -55,9 +56,28 @@ static void put_value(JsonText *j, const char *key, json_object *v) {
         }
 }
 
-static void put_user(JsonText *j, const FormatSettings *settings, const Event *e) {
-        CLEANUP_STORED json_object *user = stored_parse(e->user, json_type_object);
+/* Whether stored text may be sent as it stands: rosterd has written it (model/event-json.c), so that
+ * it only has to be looked at for what an older version may have let in. */
+static bool is_clean(const char *text, char open) {
+        size_t len = text ? strlen(text) : 0;
 
+        if (len < 2 || text[0] != open || !text_is_utf8(text, len))
+                return false;
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
+                if ((user_fields[i].flags & FIELD_SECRET) &&
+                    (strstr(text, user_fields[i].column) || strstr(text, user_fields[i].json)))
+                        return false;
+        return true;
+}
+
+static void put_user(JsonText *j, const FormatSettings *settings, const Event *e) {
+        CLEANUP_STORED json_object *user = NULL;
+
+        if (!settings->minimal && is_clean(e->user, '{')) {
+                jsontext_raw(j, "user", e->user);
+                return;
+        }
+        user = stored_parse(e->user, json_type_object);
         if (user && !settings->minimal && stored_member(user, "user_id")) {
                 put_value(j, "user", user);
                 return;
@@ -68,9 +88,15 @@ static void put_user(JsonText *j, const FormatSettings *settings, const Event *e
 }
 
 static void put_changes(JsonText *j, const FormatSettings *settings, const Event *e) {
-        CLEANUP_STORED json_object *changes = stored_parse(e->changes, json_type_array);
-        size_t n = changes ? json_object_array_length(changes) : 0;
+        CLEANUP_STORED json_object *changes = NULL;
+        size_t n;
 
+        if (!settings->minimal && is_clean(e->changes, '[')) {
+                jsontext_raw(j, "changes", e->changes);
+                return;
+        }
+        changes = stored_parse(e->changes, json_type_array);
+        n = changes ? json_object_array_length(changes) : 0;
         jsontext_open(j, "changes", '[');
         for (size_t i = 0; i < n; i++) {
                 json_object *change = json_object_array_get_idx(changes, i);
