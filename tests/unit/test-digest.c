@@ -202,15 +202,27 @@ static const char *const stuff[] = { "n", "&", "\"", "\\", "<", "😀", "é", "\
 
 static void fill(Digest *d, const char *letter, size_t letters, unsigned accounts, unsigned each) {
         char name[2048] = "", account[65];
+        Event *events[EVENT_KIND_COUNT];
 
         for (size_t i = 0; i < letters; i++)
                 memcpy(name + i * strlen(letter), letter, strlen(letter) + 1);
+        for (unsigned kind = 0; kind < EVENT_KIND_COUNT; kind++) {
+                events[kind] = sample_event((EventKind) kind, 1);
+                free(events[kind]->primary_email);
+                events[kind]->primary_email = strdup(name);
+        }
         for (unsigned a = 0; a < accounts; a++) {
                 (void) snprintf(account, sizeof account, "%064u", a);
-                for (unsigned kind = 0; kind < EVENT_KIND_COUNT; kind++)
-                        for (unsigned i = 0; i < each; i++)
-                                add(d, (EventKind) kind, account, name, false);
+                for (unsigned i = 0; i < each * EVENT_KIND_COUNT; i++) {
+                        Event *e = events[i % EVENT_KIND_COUNT];
+
+                        free(e->account);
+                        e->account = strdup(account);
+                        assert_int_equal(digest_add(d, e, false), 0);
+                }
         }
+        for (unsigned kind = 0; kind < EVENT_KIND_COUNT; kind++)
+                event_free(events[kind]);
 }
 
 static void check_slack(const Digest *d) {
@@ -259,7 +271,7 @@ static void test_worst_cases(void **state) {
                 unsigned accounts, each;
         } shapes[] = {
                 { 1, 1, 1 },  { 1, 60, 1 },   { 1, 3, 40 },
-                { 64, 3, 5 }, { 300, 60, 2 }, { 300, 2, 25 },
+                { 64, 3, 5 }, { 300, 40, 2 }, { 300, 2, 25 },
         };
 
         (void) state;
