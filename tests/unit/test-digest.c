@@ -285,6 +285,20 @@ static void test_worst_cases(void **state) {
                 }
 }
 
+/* Little to say of many accounts: it is the number of blocks that Slack limits. */
+static void test_many_accounts(void **state) {
+        CLEANUP(digest_clear) Digest d = { 0 };
+        char account[8];
+
+        (void) state;
+        for (int i = 0; i < 100; i++) {
+                (void) snprintf(account, sizeof account, "a%d", i);
+                add(&d, EVENT_USER_ADDED, account, "n", false);
+        }
+        check_slack(&d);
+        check_teams(&d);
+}
+
 /* What no message has room for is counted at its end. */
 static void test_rest_is_counted(void **state) {
         CLEANUP(digest_clear) Digest d = { 0 };
@@ -322,10 +336,15 @@ static void test_memory_is_bounded(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_order),           cmocka_unit_test(test_texts),
-                cmocka_unit_test(test_every_kind),      cmocka_unit_test(test_one_event),
-                cmocka_unit_test(test_several),         cmocka_unit_test(test_worst_cases),
-                cmocka_unit_test(test_rest_is_counted), cmocka_unit_test(test_memory_is_bounded),
+                cmocka_unit_test(test_order),
+                cmocka_unit_test(test_texts),
+                cmocka_unit_test(test_every_kind),
+                cmocka_unit_test(test_one_event),
+                cmocka_unit_test(test_several),
+                cmocka_unit_test(test_worst_cases),
+                cmocka_unit_test(test_many_accounts),
+                cmocka_unit_test(test_rest_is_counted),
+                cmocka_unit_test(test_memory_is_bounded),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
