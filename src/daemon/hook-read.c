@@ -18,11 +18,13 @@
 
 FormatSettings hook_format_settings(const Hook *h) {
         int64_t lasting = (int64_t) (h->config->repeat / USEC_PER_MSEC) * LASTING_REPEATS;
+        int64_t now = time_now_ms();
 
         return (FormatSettings){ .minimal = h->minimal,
                                  .list = h->config->batch > 1,
                                  .routing_key = h->config->routing_key,
-                                 .lasting_until = time_now_ms() + lasting };
+                                 .now = now,
+                                 .lasting_until = now + lasting };
 }
 
 /* ---- reading ---- */

@@ -17,6 +17,7 @@ import urllib.request
 
 import jsonschema
 import pytest
+from alertmanager import Alertmanager
 from rosterd import wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -262,59 +263,6 @@ def test_pagerduty(payloads):
 
 
 # ---- alertmanager: the program itself -----------------------------------------------------------------
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Alertmanager:
-    def __init__(self, folder):
-        self.program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-        if not self.program and shutil.which("apt-get"):
-            pytest.fail("this needs Alertmanager: './setup.sh check' installs it (prometheus-alertmanager)")
-        if not self.program:
-            pytest.skip("there is no Alertmanager here")
-        self.folder = folder
-        (folder / "alertmanager.yml").write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-
-    def __enter__(self):
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.log = open(self.folder / "log", "wb")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [self.program, f"--config.file={self.folder}/alertmanager.yml", f"--storage.path={self.folder}/data",
-             f"--web.listen-address={self.url.removeprefix('http://')}", "--cluster.listen-address="],
-            stdout=self.log, stderr=subprocess.STDOUT)
-        wait_until(self.ready, 60, lambda: (self.folder / "log").read_text())
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=25)
-        self.log.close()
-
-    def ready(self):
-        assert self.process.poll() is None, (self.folder / "log").read_text()
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=25) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def post(self, body):
-        request = urllib.request.Request(f"{self.url}/api/v2/alerts", body.encode(),
-                                         {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=25) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as e:
-            return e.code, e.read().decode()
-
-    def alerts(self):
-        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=25) as answer:
-            return json.load(answer)
-
 
 @pytest.fixture
 def alertmanager(tmp_path):
