@@ -50,8 +50,8 @@ typedef struct Daemon {
 static void daemon_clear(Daemon *d) {
         schedule_free(d->schedule);
         retention_free(d->retention);
-        report_free(d->report);
         webhooks_free(d->webhooks);
+        report_free(d->report);
         deliver_free(d->deliver);
         batch_free(d->batch);
         http_free(d->http);
