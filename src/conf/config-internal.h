@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+#include "base/lines.h"
+#include "base/secret.h"
 #include "conf/config.h"
 
 #ifndef LOCALSTATEDIR
@@ -158,10 +160,9 @@ typedef struct Loader {
         /* The file that is being read. */
         struct stat st;
         bool secret_said; /* that others can read it */
-        unsigned line;
+        Lines lines;      /* what is left of its text */
         size_t current;  /* section, plus 1; 0: none yet */
         bool in_unknown; /* below a header that cannot be used: its keys are not judged */
-        char *at, *end;  /* what is left of its text */
         char *value;     /* of this line, or NULL */
         bool pending;    /* inih has yet to call back for this line */
 } Loader;
@@ -185,7 +186,3 @@ int loader_settle(Loader *l);
 void loader_check(Loader *l);
 
 void loader_clear(Loader *l);
-
-/* Overwrites and frees a text. */
-void wipe_free(char *text);
-DEFINE_CLEANUP(char *, wipe_free)

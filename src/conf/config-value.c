@@ -13,12 +13,6 @@
 
 #define NO_MEMORY(err) error_set(err, -ENOMEM, "does not fit into memory")
 
-void wipe_free(char *text) {
-        if (text)
-                explicit_bzero(text, strlen(text));
-        free(text);
-}
-
 static void list_clear(TextList *list) {
         for (size_t i = 0; i < list->count; i++)
                 wipe_free(list->items[i]);

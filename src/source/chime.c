@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
+#include "net/http-skew.h"
 #include "source/source-internal.h"
 
 /* ---- the request ---- */
@@ -172,22 +173,6 @@ static void read_complaint(const HttpResult *res, Complaint *c) {
 
 /* ---- times in headers ---- */
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7; its two obsolete forms are not read). */
-static int http_date(const char *text, int64_t *ret) {
-        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        char iso[TIME_TEXT_SIZE];
-
-        if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0)
-                return -EINVAL;
-        for (size_t m = 0; m < 12; m++)
-                if (memcmp(text + 8, months + 3 * m, 3) == 0) {
-                        (void) snprintf(iso, sizeof iso, "%.4s-%02zu-%.2sT%.8sZ", text + 12, m + 1,
-                                        text + 5, text + 17);
-                        return time_parse(iso, ret);
-                }
-        return -EINVAL;
-}
-
 /* Retry-After (RFC 9110, 10.2.3), seconds or a date, in microseconds; more than an hour is cut to
  * one, and what makes no sense or lies behind us is none. */
 static uint64_t read_retry_after(const HttpResult *res, int64_t now_ms) {
@@ -200,7 +185,7 @@ static uint64_t read_retry_after(const HttpResult *res, int64_t now_ms) {
         if (strspn(text, "0123456789") == strlen(text)) {
                 for (; *text && seconds < 3600; text++)
                         seconds = seconds * 10 + (uint64_t) (*text - '0');
-        } else if (http_date(text, &then) == 0 && then > now_ms)
+        } else if (time_parse_http(text, &then) == 0 && then > now_ms)
                 seconds = (uint64_t) (then - now_ms + 999) / 1000;
         return seconds < 3600 ? seconds * USEC_PER_SEC : USEC_PER_HOUR;
 }
@@ -278,23 +263,6 @@ static SourceVerdict verdict_of(const Complaint *c, const Known *known, bool had
         return SOURCE_REFUSED;
 }
 
-/* A sentence about the two clocks, from the answer's Date. */
-static void say_skew(const HttpResult *res, int64_t now_ms, char *out, size_t size) {
-        const char *date = http_header(res, "Date");
-        int64_t theirs = 0, skew;
-        char span[64];
-
-        if (!date || http_date(date, &theirs) < 0) {
-                (void) snprintf(out, size, "set this machine's clock right");
-                return;
-        }
-        skew = now_ms - theirs;
-        timespan_format((uint64_t) (skew < 0 ? -skew : skew) / 1000 * USEC_PER_SEC, span,
-                        sizeof span);
-        (void) snprintf(out, size, "this machine's clock is %s %s the service's: set it right",
-                        span, skew < 0 ? "behind" : "ahead of");
-}
-
 /* Scheme, user, path and query of Location are not for logs. */
 static void say_redirect(const HttpResult *res, char *out, size_t size) {
         const char *to = http_header(res, "Location"), *host = to ? strstr(to, "://") : NULL;
@@ -331,7 +299,7 @@ static void read_error(const HttpResult *res, bool had_continuation, int64_t now
         else if (c.status < 400)
                 say_redirect(res, advice, sizeof advice);
         else if (c.about_time || (known && known->about == ABOUT_TIME && c.status < 500))
-                say_skew(res, now_ms, advice, sizeof advice);
+                http_say_skew(res, now_ms, advice, sizeof advice);
         else if (ret->verdict == SOURCE_REFUSED || ret->verdict == SOURCE_CREDENTIALS)
                 (void) snprintf(advice, sizeof advice, "%s",
                                 known ? known->hint : hint_by_status(c.status));
