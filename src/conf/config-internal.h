@@ -41,7 +41,6 @@ typedef enum ValueType {
         VALUE_WORD,     /* an enum, or int */
         VALUE_SHARE,    /* MaxRemovals */
         VALUE_SEQ,      /* uint64_t: a seq of the event log, or "now" */
-        VALUE_REFUSED,  /* no slot: known, but this version cannot use it */
 } ValueType;
 
 enum {
@@ -101,6 +100,7 @@ int check_access_key(char *text, Error *err);
 int check_account_id(char *text, Error *err);
 int check_ca_file(char *text, Error *err);
 int check_email(char *text, Error *err);
+int check_external_id(char *text, Error *err);
 int check_endpoint(char *text, Error *err);
 int check_event_glob(char *text, Error *err);
 int check_header(char *text, Error *err);
@@ -108,6 +108,8 @@ int check_name(char *text, Error *err);
 int check_printable(char *text, Error *err);
 int check_proxy(char *text, Error *err);
 int check_region(char *text, Error *err);
+int check_role_arn(char *text, Error *err);
+int check_session_name(char *text, Error *err);
 int check_routing_key(char *text, Error *err);
 int check_webhook_secret(char *text, Error *err);
 int check_webhook_url(char *text, Error *err);

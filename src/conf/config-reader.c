@@ -203,7 +203,8 @@ int loader_read_file(Loader *l, const char *path, bool dropin) {
         if (is_text(l, text, len)) {
                 if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
                         l->lines.at += 3;
-                while (l->lines.at < l->lines.end && l->code != -ENOMEM) /* some builds of inih stop early */
+                while (l->lines.at < l->lines.end &&
+                       l->code != -ENOMEM) /* some builds of inih stop early */
                         (void) ini_parse_stream(read_line, l, on_pair, l);
                 if (l->pending)
                         complain_line(l, NOT_A_PAIR);

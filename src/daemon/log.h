@@ -16,6 +16,8 @@
 #define LOG_ID_RECORDS_SKIPPED "0c97ea7c445849418790acb9dbcb9b43"
 #define LOG_ID_CONFIG_REFUSED "fd67f96c95734594ad193ad312b5ffff"
 #define LOG_ID_DATABASE_REFUSED "91503219da1942e0b7b598e7cc90d3a8"
+#define LOG_ID_CREDENTIALS_NOT_RENEWED "b6cb5318370aba4080bdb763353ff706"
+#define LOG_ID_CREDENTIALS_REMARK "431948f13c30bea56e8b9a28d2ea879e"
 
 /* What is less urgent than this is left out; LOG_INFO at first. */
 void log_set_level(int priority);

@@ -178,13 +178,21 @@ static int read_object(json_object *o, AwsJsonShape shape, AwsKeys *ret, Error *
 
 /* json-c frees without wiping. */
 static void wipe_object(json_object *o) {
-        if (json_object_is_type(o, json_type_object))
-                json_object_object_foreach(o, name, v) {
-                        (void) name;
-                        if (json_object_is_type(v, json_type_string))
-                                explicit_bzero((char *) (uintptr_t) json_object_get_string(v),
-                                               (size_t) json_object_get_string_len(v));
-                }
+        struct json_object_iterator it, end;
+
+        if (!json_object_is_type(o, json_type_object)) {
+                (void) json_object_put(o);
+                return;
+        }
+        end = json_object_iter_end(o);
+        for (it = json_object_iter_begin(o); !json_object_iter_equal(&it, &end);
+             json_object_iter_next(&it)) {
+                json_object *v = json_object_iter_peek_value(&it);
+
+                if (json_object_is_type(v, json_type_string))
+                        explicit_bzero((char *) (uintptr_t) json_object_get_string(v),
+                                       (size_t) json_object_get_string_len(v));
+        }
         (void) json_object_put(o);
 }
 

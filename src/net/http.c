@@ -77,6 +77,8 @@ static void call_free(HttpCall *c) {
         for (struct curl_slist *h = c->headers; h; h = h->next)
                 explicit_bzero(h->data, strlen(h->data));
         curl_slist_free_all(c->headers);
+        if (c->body)
+                explicit_bzero(c->body, c->body_len); /* it may have brought keys */
         free(c->body);
         free(c);
 }

@@ -65,7 +65,8 @@ typedef struct HttpRequest {
         const char *body; /* of a POST or PUT; NULL: empty */
         size_t body_len;
         const HttpSigning *signing;        /* NULL: not signed */
-        const char *ca_file, *proxy;       /* NULL: the system's, none but the environment's */
+        const char *ca_file;               /* NULL: the system's */
+        const char *proxy;                 /* NULL: the environment's, if any; "": none */
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
         /* The status alone is the answer once the head is whole, whatever becomes of the body: too
