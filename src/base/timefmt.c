@@ -154,21 +154,6 @@ int time_parse(const char *text, int64_t *ret) {
         return 0;
 }
 
-int time_parse_http(const char *text, int64_t *ret) {
-        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        char iso[TIME_TEXT_SIZE];
-
-        if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0)
-                return -EINVAL;
-        for (size_t m = 0; m < 12; m++)
-                if (memcmp(text + 8, months + 3 * m, 3) == 0) {
-                        (void) snprintf(iso, sizeof iso, "%.4s-%02zu-%.2sT%.8sZ", text + 12, m + 1,
-                                        text + 5, text + 17);
-                        return time_parse(iso, ret);
-                }
-        return -EINVAL;
-}
-
 int time_from_epoch(double seconds, int64_t *ret) {
         double ms = floor(seconds * 1000 + 0.5);
 

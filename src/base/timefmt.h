@@ -21,9 +21,5 @@ void time_format(int64_t ms, char out[static TIME_TEXT_SIZE]);
  * SDKs take it).  Returns 0 or -EINVAL; *ret is untouched on failure. */
 int time_parse(const char *text, int64_t *ret);
 
-/* Reads "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7; its two obsolete forms are not read).
- * Returns 0 or -EINVAL; *ret is untouched on failure. */
-int time_parse_http(const char *text, int64_t *ret);
-
 /* Epoch seconds, as the AWS SDKs accept them, to milliseconds.  -ERANGE outside years 1 to 9999. */
 int time_from_epoch(double seconds, int64_t *ret);

@@ -12,7 +12,6 @@
 #include "base/timespan.h"
 #include "net/aws-internal.h"
 #include "net/aws-xml.h"
-#include "net/http-skew.h"
 
 #define TOKEN_MAX (20000u) /* STS takes a web identity token of at most this length */
 #define SESSION_NAME "rosterd"

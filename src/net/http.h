@@ -39,6 +39,18 @@ typedef struct HttpResult {
 /* A header of the answer by name (any case), or NULL; valid during on_done. */
 const char *http_header(const HttpResult *res, const char *name);
 
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7; its two obsolete forms are not read) as wall
+ * clock, ms.  0 or -EINVAL. */
+int http_date(const char *text, int64_t *ret);
+
+/* Retry-After (RFC 9110, 10.2.3), seconds or a date, in microseconds from now_ms; more than an hour
+ * is cut to one, and what makes no sense or lies behind us is none: 0.  Valid during on_done. */
+uint64_t http_retry_after(const HttpResult *res, int64_t now_ms);
+
+/* A clause about this machine's clock (now_ms) and the service's, which the answer's Date tells: by
+ * how much they differ and what to do.  Valid during on_done. */
+void http_say_skew(const HttpResult *res, int64_t now_ms, char *out, size_t size);
+
 /* Runs from the event loop, never from within http_start().  It may start and cancel other calls; it
  * must not free the Http. */
 typedef void (*HttpDone)(const HttpResult *res, void *userdata);
