@@ -3,6 +3,7 @@
 instance metadata.  STS believes a signature only after botocore has computed the same one."""
 
 import hashlib
+import json
 import threading
 import time
 from datetime import datetime, timedelta, timezone
@@ -82,6 +83,7 @@ class Aws:
         self.life = 3600  # seconds, of keys given out
         self.generation = 0  # changes every key given out
         self.known = {}  # access key id: (secret, token) that may sign
+        self.on_issue = None  # runs with each key that is given out
         self.container_token = None  # the Authorization that the agent wants
         self.released = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -105,6 +107,8 @@ class Aws:
     def issue(self, *parts):
         access_key = key_id(*parts, self.generation)
         self.known[access_key] = (secret_of(access_key), token_of(access_key))
+        if self.on_issue:
+            self.on_issue(access_key, *self.known[access_key])
         return access_key
 
     def seen(self, action):
@@ -136,7 +140,6 @@ class Aws:
             pass
 
     def answer(self, request):
-        import json
         if request.method == "POST":
             return self.sts(request)
         if request.path == "/latest/api/token" and request.method == "PUT":

@@ -231,8 +231,6 @@ CASES = [
     # SSO takes a person
     Case("sso", None, "[default]\nsso_role_name = r\nsso_account_id = 1\nsso_region = us-east-1\n"
          "sso_start_url = https://127.0.0.1:1/\n", DEFAULT_FILE),
-    Case("mfa", None, "[default]\n" + role(source_profile="src",
-                                           mfa_serial="arn:aws:iam::1:mfa/me") + SOURCE),
     # credential_process
     Case("process", PROCESS, "[default]\n" + helper(OTHER)),
     Case("shared file before process", SHARED, "[default]\n" + helper(OTHER), DEFAULT_FILE),
@@ -304,12 +302,6 @@ def aws():
         yield server
 
 
-@pytest.fixture(autouse=True)
-def known(aws):
-    """ENV with a token is another key to STS; the cases keep to the plain ones."""
-    aws.hook = None
-
-
 def write(folder, name, text):
     path = folder / name
     path.parent.mkdir(exist_ok=True)
@@ -345,8 +337,7 @@ def ask_botocore(env, profile, aws):
     with mock.patch.dict(os.environ, dict(clean, **env), clear=True), \
             mock.patch.object(botocore.utils.ContainerMetadataFetcher, "IP_ADDRESS",
                               aws.url[len("http://"):]), \
-            mock.patch.object(botocore.utils.ContainerMetadataFetcher, "SLEEP_TIME", 0), \
-            mock.patch("getpass.getpass", side_effect=EOFError("there is nobody")):
+            mock.patch.object(botocore.utils.ContainerMetadataFetcher, "SLEEP_TIME", 0):
         try:
             session = botocore.session.Session(profile=profile)
             create = session.create_client
