@@ -14,8 +14,7 @@
 #define TIMEOUT (2 * USEC_PER_SEC)
 #define TOKEN_MAX (16u << 10)
 
-/* Who may be asked without TLS: this machine, and the agents' own addresses. */
-static bool may_ask(const AwsUrl *url) {
+bool aws_container_may_ask(const AwsUrl *url) {
         static const char *const agents[] = { "169.254.170.2", "169.254.170.23", "fd00:ec2::23" };
 
         if (url->https || url->loopback)
@@ -49,7 +48,7 @@ static int make_url(char **ret, Error *err) {
                      : full   ? full
                               : "") < 0)
                 return error_set(err, -ENOMEM, "out of memory");
-        if (aws_url_parse(text, &url) == 0 && may_ask(&url)) {
+        if (aws_url_parse(text, &url) == 0 && aws_container_may_ask(&url)) {
                 *ret = text;
                 return 0;
         }

@@ -94,6 +94,10 @@ typedef struct AwsUrl {
 } AwsUrl;
 int aws_url_parse(const char *url, AwsUrl *ret);
 
+/* aws-container.c: whether keys may be asked for there: with TLS anywhere, without it this machine
+ * and the agents' own addresses. */
+bool aws_container_may_ask(const AwsUrl *url);
+
 /* ---- going that way ---- */
 
 /* What an answer comes to; errors, which end the fetch, are < 0. */

@@ -86,9 +86,7 @@ AwsFreshness aws_keys_freshness(const AwsKeys *k, int64_t now_ms) {
 }
 
 int aws_time_parse(const char *text, int64_t *ret) {
-        size_t len = strlen(text);
-
-        if (len < 11 || (text[len - 1] != 'Z' && !strpbrk(text + 11, "+-")))
+        if (strlen(text) < 11 || !strpbrk(text + 11, "Zz+-"))
                 return -EINVAL;
         return time_parse(text, ret);
 }
