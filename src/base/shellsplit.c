@@ -55,12 +55,11 @@ static int add_word(Words *w, const char *word, Error *err) {
 
 int shell_split(const char *text, Words *ret, Error *err) {
         CLEANUP(words_clear) Words words = { 0 };
-        CLEANUP(wipe_freep) char *word = malloc(strlen(text) + 1);
+        CLEANUP(wipe_freep) char *word = calloc(1, strlen(text) + 1);
         int r = 0;
 
         if (!word)
                 return error_set(err, -ENOMEM, "out of memory");
-        *word = '\0';
         for (const char *p = text; r == 0 && *(p += strspn(p, " \t\r\n"));) {
                 r = read_word(&p, word, err);
                 if (r == 0)
