@@ -115,3 +115,4 @@ const AccountConfig *config_account(const Config *c, const char *name);
 
 /* Whether two sections say the same in every key. */
 bool account_config_equal(const AccountConfig *a, const AccountConfig *b);
+bool webhook_config_equal(const WebhookConfig *a, const WebhookConfig *b);

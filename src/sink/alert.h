@@ -35,7 +35,8 @@ EventMask alert_ended_by(AlertKind kind);
 
 /* The same for every alert about the same thing, so that its end finds its beginning:
  * "rosterd/ACCOUNT/user.suspended/USER_ID".  account_id stands for ACCOUNT where it is known, for a
- * section may be renamed.  At most size - 1 bytes.  Returns out. */
+ * section may be renamed.  What is too long for that stands there as its SHA-256.  size is at least
+ * ALERT_KEY_SIZE (PagerDuty takes 255 characters).  Returns out. */
 #define ALERT_KEY_SIZE 256
 char *alert_key(const Alert *a, char *out, size_t size);
 

@@ -16,7 +16,8 @@ typedef struct DigestLine {
         char *account;
         EventKind kind;
         size_t count;
-        char *names[DIGEST_NAMES]; /* of the first; none for events about the account itself */
+        char *names
+                [DIGEST_NAMES]; /* of the first, clean; none for events about the account itself */
         size_t n_names;
         char *sentence; /* of the latest (event_sentence()) */
 } DigestLine;
@@ -26,8 +27,15 @@ typedef struct Digest {
         DigestLine *lines; /* by account as they came, the most urgent kinds of each first */
         size_t n_lines;
         size_t events;
+        size_t latest; /* the line that grew last: where the next event most likely belongs */
 } Digest;
 
 /* Returns 0 or -ENOMEM; the digest is then as it was. */
 int digest_add(Digest *d, const Event *e, bool minimal);
 void digest_clear(Digest *d);
+
+/* One line for people, without the account: "ana@example.com was suspended (was Registered)", or
+ * "12 were suspended: ana@example.com, bo@example.com and 10 more" with as many names as size (at
+ * least DIGEST_TEXT_MIN) has room for.  Clean; returns out. */
+#define DIGEST_TEXT_MIN 128
+char *digest_line_text(const DigestLine *line, char *out, size_t size);

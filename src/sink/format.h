@@ -14,7 +14,9 @@ typedef struct FormatSettings {
         bool minimal;            /* personal_data = minimal: people by user_id only */
         bool list;               /* a list of events, even of one; json and cloudevents */
         const char *routing_key; /* pagerduty; NULL elsewhere */
-        int64_t lasting_until;   /* alertmanager: endsAt of an alert that lasts; wall clock, ms */
+        /* alertmanager, of an alert that lasts; wall clock, ms: */
+        int64_t lasting_until; /* its endsAt */
+        int64_t now;           /* its startsAt if its beginning is not known */
 } FormatSettings;
 
 /* What one request tells. */

@@ -123,3 +123,17 @@ int store_run_last(Store *s, int64_t account, RunSummary *ret, Error *err) {
         *ret = run;
         return 0;
 }
+
+int store_run_is_running(Store *s, int64_t first, int64_t last, bool *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_RUN_RUNNING, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, first) | sqlite3_bind_int64(st, 2, last))
+                return store_error(s, err, "reading the runs");
+        r = store_step(s, st, "reading the runs", err);
+        if (r >= 0)
+                *ret = r == STMT_ROW;
+        return r < 0 ? r : 0;
+}
