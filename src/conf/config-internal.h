@@ -163,10 +163,10 @@ typedef struct Loader {
         struct stat st;
         bool secret_said; /* that others can read it */
         Lines lines;      /* what is left of its text */
-        size_t current;  /* section, plus 1; 0: none yet */
-        bool in_unknown; /* below a header that cannot be used: its keys are not judged */
-        char *value;     /* of this line, or NULL */
-        bool pending;    /* inih has yet to call back for this line */
+        size_t current;   /* section, plus 1; 0: none yet */
+        bool in_unknown;  /* below a header that cannot be used: its keys are not judged */
+        char *value;      /* of this line, or NULL */
+        bool pending;     /* inih has yet to call back for this line */
 } Loader;
 
 /* Counts and reports one mistake.  section and key may be NULL. */

@@ -151,9 +151,6 @@ static const char *render(const ConfigKey *k, const void *base) {
         case VALUE_DURATION:
                 timespan_format(*(const uint64_t *) slot, out, sizeof out);
                 return out;
-        case VALUE_SEQ:
-                (void) snprintf(out, sizeof out, "%" PRIu64, *(const uint64_t *) slot);
-                return out;
         case VALUE_WORD:
                 for (const ConfigWord *w = k->words; w->word; w++)
                         if (w->value == *(const int *) slot)
