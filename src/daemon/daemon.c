@@ -283,7 +283,7 @@ static int start_refused(const Error *err) {
 }
 
 static int set_up_event(Daemon *d, Error *err) {
-        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
         sigset_t mask;
         int r = sd_event_default(&d->event);
 

@@ -3,15 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/shellsplit.h"
@@ -35,13 +34,11 @@ struct AwsProcess {
         sd_event *event;
         AwsProcessDone on_done;
         void *userdata;
-        pid_t pid; /* not reaped before all is over, so that the number of its group stays its own */
-        int handle; /* pidfd; -1: none */
+        pid_t pid; /* 0: not started, or over; not reaped before, so that its group is its own */
         Stream out, err;
         sd_event_source *child, *timer;
         uint64_t timeout;
-        bool ended;
-        bool too_long, too_late, given_up;
+        bool too_long, too_late;
 };
 
 extern char **environ;
@@ -55,24 +52,32 @@ static void stream_close(Stream *s) {
         s->fd = -1;
 }
 
+static void stream_free(Stream *s) {
+        stream_close(s);
+        if (s->data)
+                explicit_bzero(s->data, s->max + 1);
+        free(s->data);
+}
+
 /* With all that it has started, unless that went into a group of its own. */
 static void kill_group(const AwsProcess *p) {
         if (p->pid > 0)
                 (void) kill(-p->pid, SIGKILL);
 }
 
-/* What it ended with.  One that was killed ends at once, unless it has become another user's or
- * hangs in the kernel: such a one is left to itself. */
-static siginfo_t reap(AwsProcess *p) {
-        struct pollfd ended = { .fd = p->handle, .events = POLLIN };
-        siginfo_t si = { 0 };
+/* What was killed ends at once, unless it has become another user's or hangs in the kernel: such a
+ * one is left to itself. */
+static void reap_killed(AwsProcess *p) {
+        const struct timespec moment = { .tv_nsec = 1000000 };
 
-        if (p->pid > 0 && p->handle >= 0)
-                (void) poll(&ended, 1, REAP_PATIENCE_MS);
-        if (p->pid > 0)
-                (void) waitid(P_PID, (id_t) p->pid, &si, WEXITED | WNOHANG);
-        p->pid = 0;
-        return si;
+        for (int i = 0; p->pid > 0 && i < REAP_PATIENCE_MS; i++) {
+                siginfo_t si = { 0 };
+
+                if (waitid(P_PID, (id_t) p->pid, &si, WEXITED | WNOHANG) < 0 || si.si_pid != 0)
+                        p->pid = 0;
+                else
+                        (void) nanosleep(&moment, NULL);
+        }
 }
 
 void aws_process_free(AwsProcess *p) {
@@ -81,26 +86,19 @@ void aws_process_free(AwsProcess *p) {
         (void) sd_event_source_disable_unref(p->child);
         (void) sd_event_source_disable_unref(p->timer);
         kill_group(p);
-        (void) reap(p);
-        if (p->handle >= 0)
-                (void) close(p->handle);
-        for (Stream *s = &p->out;; s = &p->err) {
-                stream_close(s);
-                if (s->data)
-                        explicit_bzero(s->data, s->max + 1);
-                free(s->data);
-                if (s == &p->err)
-                        break;
-        }
+        reap_killed(p);
+        stream_free(&p->out);
+        stream_free(&p->err);
         (void) sd_event_unref(p->event);
         free(p);
 }
 
+/* si is NULL where the end was not seen. */
 static int judge(const AwsProcess *p, const siginfo_t *si, Error *err) {
         char span[32];
 
         timespan_format(p->timeout, span, sizeof span);
-        if (p->too_late)
+        if (p->too_late || !si)
                 return error_set(err, -ETIMEDOUT, "it did not end within %s and was killed", span);
         if (p->too_long)
                 return error_set(err, -EFBIG, "it printed more than %u bytes and was killed",
@@ -112,74 +110,86 @@ static int judge(const AwsProcess *p, const siginfo_t *si, Error *err) {
         return 0;
 }
 
-/* Over once it has ended and both pipes are drained: what it started may still print. */
-static void finish_if_over(AwsProcess *p) {
+static void finish(AwsProcess *p, const siginfo_t *si) {
         AwsProcessResult res = { .out = p->out.data, .out_len = p->out.len };
-        bool killed = p->too_late || p->too_long;
         char said[200];
-        siginfo_t si;
 
-        if (!p->given_up && (!p->ended || (!killed && (p->out.fd >= 0 || p->err.fd >= 0))))
-                return;
-        if (killed)
-                kill_group(p); /* those that it has left behind, too */
-        si = reap(p);
+        stream_close(&p->out);
+        stream_close(&p->err);
         (void) sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
         p->out.data[p->out.len] = '\0';
         res.said = aws_mask(said, sizeof said, p->err.data, p->err.len, 19);
-        res.code = judge(p, &si, &res.error);
+        res.code = judge(p, si, &res.error);
         p->on_done(&res, p->userdata);
 }
 
 /* ---- what happens ---- */
 
-static int on_child(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        AwsProcess *p = userdata;
-
-        (void) fd;
-        (void) revents;
-        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-        p->ended = true;
-        finish_if_over(p);
-        return 0;
-}
-
-/* A helper that has ended, but left somebody behind who holds its pipes, is over, too. */
-static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
-        AwsProcess *p = userdata;
-
-        (void) usec;
-        p->given_up = p->too_late || sd_event_source_set_time_relative(source, KILL_PATIENCE) < 0 ||
-                      sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0;
-        p->too_late = true;
-        kill_group(p);
-        finish_if_over(p);
-        return 0;
-}
-
-static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        Stream *s = userdata;
+/* Reads once.  Returns false when there is nothing more, for now or for ever. */
+static bool read_some(Stream *s) {
         AwsProcess *p = s->process;
         char spill[4096];
         size_t room = s->max - s->len;
         ssize_t n;
 
-        (void) source;
-        (void) revents;
-        n = room > 0 ? read(fd, s->data + s->len, room) : read(fd, spill, sizeof spill);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                return 0;
-        if (n <= 0)
+        if (s->fd < 0)
+                return false;
+        n = room > 0 ? read(s->fd, s->data + s->len, room) : read(s->fd, spill, sizeof spill);
+        if (n < 0 && errno == EINTR)
+                return true;
+        if (n < 0 && errno == EAGAIN)
+                return false;
+        if (n <= 0) {
                 stream_close(s);
-        else if (room > 0)
-                s->len += (size_t) n;
-        else if (s == &p->out && !p->too_long) {
-                p->too_long = true;
-                kill_group(p);
+                return false;
         }
-        if (room == 0)
+        if (room > 0)
+                s->len += (size_t) n;
+        else {
                 explicit_bzero(spill, sizeof spill);
-        finish_if_over(p);
+                if (s == &p->out && !p->too_long) {
+                        p->too_long = true;
+                        kill_group(p);
+                }
+        }
+        return true;
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        (void) source;
+        (void) fd;
+        (void) revents;
+        (void) read_some(userdata);
+        return 0;
+}
+
+/* It has ended.  What it printed is in the pipes; whoever else still has them, say an agent that it
+ * has started, is not waited for.  sd-event reaps it after this. */
+static int on_child(sd_event_source *source, const siginfo_t *si, void *userdata) {
+        AwsProcess *p = userdata;
+
+        (void) source;
+        for (int i = 0; i < 2 * (int) (OUT_MAX / 4096) && read_some(&p->out); i++)
+                ;
+        for (int i = 0; i < 16 && read_some(&p->err); i++)
+                ;
+        if (p->too_late || p->too_long)
+                kill_group(p); /* those that it has left behind, too */
+        p->pid = 0;
+        finish(p, si);
+        return 0;
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        AwsProcess *p = userdata;
+
+        (void) usec;
+        kill_group(p);
+        if (p->too_late || sd_event_source_set_time_relative(source, KILL_PATIENCE) < 0 ||
+            sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+                finish(p, NULL);
+        else
+                p->too_late = true;
         return 0;
 }
 
@@ -273,11 +283,8 @@ static int stream_open(AwsProcess *p, Stream *s, size_t max, Error *err) {
 }
 
 static int watch(AwsProcess *p, Error *err) {
-        int r;
+        int r = sd_event_add_child(p->event, &p->child, p->pid, WEXITED, on_child, p);
 
-        p->handle = pidfd_open(p->pid, 0);
-        r = p->handle < 0 ? -errno
-                          : sd_event_add_io(p->event, &p->child, p->handle, EPOLLIN, on_child, p);
         if (r >= 0)
                 r = sd_event_add_time_relative(p->event, &p->timer, CLOCK_BOOTTIME, p->timeout,
                                                USEC_PER_MSEC, on_timeout, p);
@@ -318,6 +325,7 @@ int aws_process_start(sd_event *event, const char *command, uint64_t timeout,
                       AwsProcessDone on_done, void *userdata, AwsProcess **ret, Error *err) {
         CLEANUP(aws_process_freep) AwsProcess *p = NULL;
         CLEANUP(words_clear) Words argv = { 0 };
+        sigset_t child;
         int r = shell_split(command, &argv, err);
 
         if (r < 0)
@@ -327,11 +335,14 @@ int aws_process_start(sd_event *event, const char *command, uint64_t timeout,
         p = calloc(1, sizeof *p);
         if (!p)
                 return error_set(err, -ENOMEM, "out of memory");
-        p->out.fd = p->err.fd = p->handle = -1;
+        p->out.fd = p->err.fd = -1;
         p->event = sd_event_ref(event);
         p->timeout = timeout;
         p->on_done = on_done;
         p->userdata = userdata;
+        (void) sigemptyset(&child);
+        (void) sigaddset(&child, SIGCHLD);
+        (void) sigprocmask(SIG_BLOCK, &child, NULL);
         r = start(p, &argv, err);
         if (r < 0)
                 return r;

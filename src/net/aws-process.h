@@ -9,7 +9,8 @@
 #include "base/error.h"
 
 /* A helper program that prints keys (credential_process): run without a shell, in a process group of
- * its own, with an empty stdin, and killed with all that it started when it takes too long. */
+ * its own, with an empty stdin, and killed with all that it started when it takes too long.  It is over when it ends, whoever still has
+ * its pipes. */
 typedef struct AwsProcess AwsProcess;
 
 typedef struct AwsProcessResult {
@@ -24,7 +25,8 @@ typedef struct AwsProcessResult {
 /* Runs once, from the event loop and never from within aws_process_start(). */
 typedef void (*AwsProcessDone)(const AwsProcessResult *result, void *userdata);
 
-/* Starts command, which is split as a shell would.  timeout is microseconds.  -EINVAL: it cannot be split or is empty; others: it cannot be started. */
+/* Starts command, which is split as a shell would.  Blocks SIGCHLD for good.  timeout
+ * is microseconds.  -EINVAL: it cannot be split or is empty; others: it cannot be started. */
 int aws_process_start(sd_event *event, const char *command, uint64_t timeout,
                       AwsProcessDone on_done, void *userdata, AwsProcess **ret, Error *err);
 
