@@ -106,6 +106,10 @@ class Rosterd:
         env = {name: value for name, value in os.environ.items()
                if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
                and name not in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY")}
+        # nobody's own keys, and no instance's
+        env.update(AWS_EC2_METADATA_DISABLED="true",
+                   AWS_CONFIG_FILE=os.path.join(self.folder, "aws-config"),
+                   AWS_SHARED_CREDENTIALS_FILE=os.path.join(self.folder, "aws-credentials"))
         env.update(self.env)
         return env
 
