@@ -173,7 +173,7 @@ static void on_webhooks_changed(void *userdata) {
         Daemon *d = userdata;
 
         if (d->report && d->schedule)
-                report_soon(d->report);
+                report_webhooks(d->report);
 }
 
 /* --once: what could be delivered is. */
@@ -223,8 +223,6 @@ static void reload(Daemon *d) {
         if (r >= 0)
                 r = bind_accounts(d->store, fresh, &keys, &err);
         if (r >= 0)
-                r = webhooks_apply(d->webhooks, fresh, keys, &err);
-        if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL, "the old configuration goes on: %s",
@@ -240,6 +238,10 @@ static void reload(Daemon *d) {
         use_settings(d);
         credentials_prune(d->credentials, fresh);
         retention_set_age(d->retention, d->config->retention);
+        (void) batch_flush(d->batch, NULL); /* runs that were interrupted have written */
+        if (webhooks_apply(d->webhooks, d->config, d->keys, &err) < 0)
+                log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL,
+                         "webhooks go on with the old configuration: %s", err.msg);
         if (!d->config->store_personal_pin && store_wipe_pins(d->store, &err) < 0)
                 store_failed(d, &err);
         log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",

@@ -187,6 +187,7 @@ typedef struct EventQuery {
 typedef struct EventPage {
         Event **events; /* oldest first; the caller's (events_free) */
         size_t n;
+        size_t bytes; /* of their texts */
         int64_t upto; /* all that match up to this seq are in it; at least EventQuery.after */
         bool end;     /* there was nothing beyond */
 } EventPage;
@@ -234,11 +235,7 @@ int store_dead_letter_add(Store *s, const char *sink, int64_t seq, const char *e
 /* It is to be told again from seq on: forgets its dead letters from there. */
 int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error *err);
 
-typedef struct SinkBacklog {
-        int64_t pending; /* events after the cursor */
-        int64_t dead;    /* letters */
-} SinkBacklog;
-int store_sink_backlog(Store *s, const char *sink, int64_t cursor, SinkBacklog *ret, Error *err);
+int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *err);
 
 /* ---- retention ---- */
 

@@ -198,8 +198,9 @@ class Rosterd:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *exc):
-        self.stop()
+    def __exit__(self, kind, *exc):
+        status = self.stop()
+        assert kind or status in (0, None), f"it ended with {status}"
 
     # -- what it leaves --------------------------------------------------------------------
 
