@@ -106,8 +106,12 @@ void out_text(Out *o, const char *text) {
 }
 
 void out_pad(Out *o, char c, size_t n) {
-        while (n-- > 0)
-                out_char(o, c);
+        char run[64];
+
+        memset(run, c, sizeof run);
+        for (; n > sizeof run; n -= sizeof run)
+                out_write(o, run, sizeof run);
+        out_write(o, run, n);
 }
 
 void out_number(Out *o, int64_t n) {
