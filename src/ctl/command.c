@@ -28,8 +28,11 @@ static int run_command(Ctl *c, int argc, char *argv[], Args *args, Error *err) {
         return r == PARSE_RUN ? args->command->run(c, args, err) : r == PARSE_DONE ? EXIT_OK : r;
 }
 
-/* Monitoring looks at the first line of standard output, and takes 3 for "cannot tell". */
-static int tell_probe(Ctl *c, const Error *err) {
+/* Monitoring looks at the first line of standard output, and takes 3 for "cannot tell"; a "|" would
+ * begin performance data. */
+static int tell_probe(Ctl *c, Error *err) {
+        for (char *at = err->msg; *at; at++)
+                *at = *at == '|' ? '/' : *at;
         out_printf(&c->out, "ROSTERD UNKNOWN - %s\n", err->msg);
         (void) out_finish(&c->out, NULL);
         return PROBE_UNKNOWN;
