@@ -78,7 +78,8 @@ typedef struct Config {
         bool store_personal_pin, allow_http;
         PersonalData personal_data;
         char *metrics_file; /* NULL: none */
-        int log_level;      /* LOG_ERR … LOG_DEBUG of syslog(3) */
+        char *control_socket;
+        int log_level; /* LOG_ERR … LOG_DEBUG of syslog(3) */
         AccountConfig *accounts;
         size_t n_accounts;
         WebhookConfig *webhooks;
