@@ -147,6 +147,7 @@ typedef struct Loader {
         size_t n_sections;
         size_t n_mistakes;
         int code;           /* the gravest so far */
+        bool outline;       /* config_load_outline(): only [rosterd] is judged */
         bool lost_sections; /* some could not be read, so that what is missing may be there */
         bool too_many_said;
 

@@ -97,6 +97,11 @@ typedef void (*ConfigComplaint)(const char *message, void *userdata);
 int config_load(const char *path, ConfigComplaint complain, void *userdata, Config **ret,
                 Error *err);
 
+/* For programs that need no account's keys, and may not have the files that hold secrets: reads
+ * [rosterd] and the names of the sections, and takes no notice of what stands in the others (they
+ * have their defaults).  Returns as config_load() does; complaints are not told one by one. */
+int config_load_outline(const char *path, Config **ret, Error *err);
+
 Config *config_ref(Config *c);
 /* Drops one reference; the last one wipes the secrets and frees everything. */
 void config_unref(Config *c);

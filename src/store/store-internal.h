@@ -63,7 +63,8 @@ struct Store {
         sqlite3 *db;
         sqlite3_stmt *stmts[STMT_COUNT];
         char *path;
-        int lock; /* fd of path + ".lock", or -1 */
+        int lock;    /* fd of path + ".lock", or -1 */
+        bool reader; /* store_open_reader(): errors speak of reading */
 };
 
 /* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0), and in
@@ -139,6 +140,9 @@ int store_column_time(Store *s, sqlite3_stmt *st, int col, int64_t *ret, Error *
 int store_error(Store *s, Error *err, const char *what);
 /* The same for an errno of the file system. */
 int store_error_errno(const char *path, int error, Error *err);
+
+/* store_error_errno() for a reader. */
+int store_error_reading(const char *path, int error, Error *err);
 
 /* Begins a transaction unless one is open; *ret_own: it was begun here. */
 int store_begin_own(Store *s, bool *ret_own, Error *err);

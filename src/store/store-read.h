@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/cell.h"
+#include "store/store.h"
+
+/* The database for those who only read it, while rosterd writes and while it is stopped.  Returns
+ * and errors are those of store/store.h; besides:
+ *   -ENOENT there is no such file, -EACCES it may not be read, -ENOLINK the -wal and -shm files
+ *   beside it are missing and may not be made. */
+
+/* Opens an existing database for reading.  What is never asked of such a Store: to write. */
+int store_open_reader(const char *path, Store **ret, Error *err);
+
+#define ROWS_WIDTH_MAX 256
+
+/* The rows of one question, one by one, in constant memory. */
+typedef struct Rows Rows;
+
+typedef enum RowsStep {
+        ROWS_END,
+        ROWS_ROW,
+} RowsStep;
+
+/* The next row: a RowsStep or -errno.  *ret (rows_columns() cells) is borrowed until the next call
+ * on r.  -ETIME: the time limit of store_query() has passed. */
+int rows_next(Rows *r, const Cell **ret, Error *err);
+/* At most ROWS_WIDTH_MAX. */
+size_t rows_columns(const Rows *r);
+/* Borrowed from r.  Of a question about a public table these are its columns' names. */
+const char *rows_column(const Rows *r, size_t i);
+/* Ends before its Store does. */
+void rows_free(Rows *r);
+DEFINE_CLEANUP(Rows *, rows_free)
+
+/* ---- people ---- */
+
+/* NULL, or false: all.  The texts are borrowed until the rows are freed. */
+typedef struct UserFilter {
+        const char *account, *registration, *invitation;
+        const char *email; /* GLOB of SQLite, whatever the case of its letters */
+        bool former;       /* of former_users instead */
+} UserFilter;
+
+/* Columns of the view users (or former_users), and with since also `since`: when the present
+ * registration status began, as far as the log reaches back. */
+int store_read_users(Store *s, const UserFilter *f, bool since, Rows **ret, Error *err);
+
+/* The same rows as they were at a time: the present undone event by event, back to the last event
+ * that was written by then.  personal_pin is NULL: no event tells it.  -ERANGE: events of that time
+ * have been deleted. */
+int store_read_users_as_of(Store *s, const UserFilter *f, int64_t at, Rows **ret, Error *err);
+
+/* Columns `listed` (1 or 0), those of former_users; everybody whose e-mail address (in any case of
+ * letters) or id is who. */
+int store_read_person(Store *s, const char *who, const char *account, Rows **ret, Error *err);
+/* E-mail addresses that begin like who, a bounded number, for a suggestion. */
+int store_read_similar(Store *s, const char *who, Rows **ret, Error *err);
+/* Columns of user_history, in order of time. */
+int store_read_history(Store *s, const char *account, const char *user_id, Rows **ret, Error *err);
+
+/* ---- the log ---- */
+
+/* NULL, 0 or TIME_NONE: all. */
+typedef struct EventFilter {
+        const char *account, *user_id;
+        const char *type; /* GLOB of SQLite */
+        int64_t since;    /* ms */
+        int64_t after;    /* seq */
+        int64_t last;     /* so many of the newest */
+} EventFilter;
+
+/* Columns of the view events, oldest first. */
+int store_read_events(Store *s, const EventFilter *f, Rows **ret, Error *err);
+/* Columns of the view runs, newest first; at most limit of them (0: all). */
+int store_read_runs(Store *s, const char *account, int64_t limit, Rows **ret, Error *err);
+
+/* ---- the rest ---- */
+
+typedef enum ReadTable {
+        READ_STATUS,       /* account, account_id, source, active, state, users, suspended,
+                      * pending_invitations, failed_invitations, baseline_at, last_attempt_at,
+                      * last_complete_at, last_error, next_run_at, held_removals; state is inactive,
+                      * running, new, failing, held or ok */
+        READ_ACCOUNTS,     /* the view */
+        READ_WEBHOOKS,     /* the view */
+        READ_DEAD_LETTERS, /* the view */
+        /* Distinct words that are in use, one column: */
+        READ_ACCOUNT_NAMES,
+        READ_REGISTRATIONS,
+        READ_INVITATIONS,
+        READ_TABLE_COUNT,
+} ReadTable;
+
+int store_read(Store *s, ReadTable what, Rows **ret, Error *err);
