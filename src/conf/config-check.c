@@ -30,7 +30,7 @@ static int settle_database(Config *c) {
 
 /* That of the service, so that rosterctl finds it without the service's environment. */
 static int settle_control_socket(Config *c) {
-        return settle_path("RUNTIME_DIRECTORY", "control", "/run/rosterd/control",
+        return settle_path("RUNTIME_DIRECTORY", "control", CONFIG_CONTROL_SOCKET,
                            sizeof((struct sockaddr_un *) NULL)->sun_path, &c->control_socket);
 }
 

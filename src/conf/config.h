@@ -89,6 +89,9 @@ typedef struct Config {
 /* Runs for each mistake, in the order of the files: a whole sentence with file and line. */
 typedef void (*ConfigComplaint)(const char *message, void *userdata);
 
+/* Where the service listens for rosterctl. */
+#define CONFIG_CONTROL_SOCKET "/run/rosterd/control"
+
 /* Reads path and then every *.conf of the folder beside it that is named like path with ".d" added
  * (rosterd.conf.d), in name order.  Every mistake goes to complain, and none is skipped because of
  * an earlier one.  Returns 0 with *ret owned by the caller (one reference), or <0: -ENOENT, -EACCES

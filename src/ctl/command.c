@@ -6,8 +6,8 @@
 
 /* In the order of the help. */
 const Command *const commands[] = {
-        &command_status, &command_users, &command_show,
-        &command_events, &command_runs,  &command_export,
+        &command_status, &command_users, &command_show,     &command_events, &command_runs,
+        &command_export, &command_sync,  &command_removals, &command_forget,
 };
 const size_t n_commands = sizeof commands / sizeof commands[0];
 

@@ -55,7 +55,7 @@ extern const Option general_options[];
 extern const size_t n_general_options;
 
 extern const Command command_users, command_show, command_events, command_runs, command_status,
-        command_export;
+        command_export, command_sync, command_removals, command_forget;
 
 /* The command of this name, or NULL. */
 const Command *command_find(const char *name);
