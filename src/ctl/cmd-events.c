@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/number.h"
@@ -10,9 +13,11 @@
 #include "ctl/when.h"
 #include "ctl/writer.h"
 
-#define FOLLOW_LAST 10 /* events shown to begin with */
-#define POLL_NS 999000000L
-#define GONE_POLLS 600 /* the database may be away so long: five minutes */
+#define FOLLOW_LAST 10      /* events shown to begin with */
+#define LOOK_MS 200         /* at the files */
+#define ASK_MS 1000         /* the database, at most so often */
+#define ASK_ANYWAY_MS 30000 /* though the files seem the same */
+#define GONE_MS 300000      /* the database may be away so long */
 
 static const Option options[] = {
         { "since", 's', "TIME", WORDS_ANY, "only since then: 2d, yesterday, 2026-06-01" },
@@ -25,10 +30,10 @@ static const Option options[] = {
 
 /* A table says in a sentence what the other formats have in columns. */
 static const Column columns[] = {
-        { "time", "TIME", COLUMN_TIME, 2 },
-        { "account", "ACCOUNT", COLUMN_TEXT, 4 },
-        { "type", "EVENT", COLUMN_STATUS, 3 },
-        { "what", "WHAT", COLUMN_TEXT, 1 },
+        { "time", "TIME", COLUMN_TIME, 2, 0 },
+        { "account", "ACCOUNT", COLUMN_TEXT, 4, 0 },
+        { "type", "EVENT", COLUMN_STATUS, 5, 0 },
+        { "what", "WHAT", COLUMN_TEXT, 1, .least = 40 },
 };
 
 /* Where events go: one of the two, by format. */
@@ -122,27 +127,108 @@ static int read_filter(Ctl *c, const Args *a, EventFilter *f, Error *err) {
 
 /* ---- following ---- */
 
+/* What the files look like from outside; a commit changes it. */
+typedef struct Look {
+        dev_t device;
+        ino_t inode, wal_inode;
+        off_t wal_size;
+        struct timespec changed, wal_changed;
+} Look;
+
+static Look look_at(const char *path) {
+        struct stat st = { 0 }, wal = { 0 };
+        char beside[PATH_MAX];
+        int n = snprintf(beside, sizeof beside, "%s-wal", path);
+
+        (void) stat(path, &st);
+        if (n > 0 && (size_t) n < sizeof beside)
+                (void) stat(beside, &wal);
+        return (Look){ .device = st.st_dev,
+                       .inode = st.st_ino,
+                       .wal_inode = wal.st_ino,
+                       .wal_size = wal.st_size,
+                       .changed = st.st_mtim,
+                       .wal_changed = wal.st_mtim };
+}
+
+static bool same_file(const Look *a, const Look *b) {
+        return a->device == b->device && a->inode == b->inode;
+}
+
+static bool same_time(struct timespec a, struct timespec b) {
+        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same_look(const Look *a, const Look *b) {
+        return same_file(a, b) && a->wal_inode == b->wal_inode && a->wal_size == b->wal_size &&
+               same_time(a->changed, b->changed) && same_time(a->wal_changed, b->wal_changed);
+}
+
+static int64_t monotonic_ms(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Sleeps until the files have changed, and the database has had its rest. */
+static void wait_for_change(const char *path, const Look *seen, int64_t asked) {
+        Look now;
+        int64_t age;
+
+        do {
+                (void) nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+                now = look_at(path);
+                age = monotonic_ms() - asked;
+        } while (age < ASK_MS || (same_look(&now, seen) && age < ASK_ANYWAY_MS));
+}
+
+/* A database that was put in place of the one that we knew may have a shorter log. */
+static int reopen(Log *l, Error *err) {
+        Store *store = NULL;
+        int64_t last = 0;
+        int r;
+
+        ctl_close_store(l->ctl);
+        r = ctl_store(l->ctl, &store, err);
+        if (r >= 0)
+                r = store_event_last_seq(store, &last, err);
+        if (r >= 0 && last < l->last)
+                l->last = last;
+        return r;
+}
+
 /* What passes when rosterd is restarted, or the file replaced; anything else ends it. */
 static bool may_pass(int r) {
         return r == -ENOENT || r == -ENOLINK || r == -EBUSY || r == -EIO;
 }
 
 static int follow(Log *l, EventFilter *f, Error *err) {
-        unsigned gone = 0; /* polls in a row without a database */
-        int r = log_events(l, f, err);
+        const char *path = NULL;
+        Look seen = { 0 }, now;
+        int64_t asked, well = monotonic_ms();
+        int r = ctl_database(l->ctl, &path, err);
 
-        f->last = 0;
-        while (!out_failed(&l->ctl->out) && (r >= 0 || (may_pass(r) && ++gone < GONE_POLLS))) {
-                if (r < 0)
-                        ctl_close_store(l->ctl);
-                else
-                        gone = 0;
-                log_flush(l);
-                (void) nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
+        if (r < 0)
+                return r;
+        for (bool first = true;; first = false) {
+                now = look_at(path);
+                asked = monotonic_ms();
+                r = !first && (r < 0 || !same_file(&now, &seen)) ? reopen(l, err) : 0;
+                seen = now;
                 f->after = l->last;
-                r = log_events(l, f, err);
+                if (r >= 0)
+                        r = log_events(l, f, err);
+                if (r >= 0) {
+                        f->last = 0;
+                        well = asked;
+                        log_flush(l);
+                }
+                if (out_failed(&l->ctl->out) ||
+                    (r < 0 && (first || !may_pass(r) || asked - well > GONE_MS)))
+                        return r;
+                wait_for_change(path, &seen, asked);
         }
-        return r;
 }
 
 static int run(Ctl *c, const Args *a, Error *err) {

@@ -126,9 +126,11 @@ static void lasted(const char *from, const char *to, char *buf, size_t size) {
 
 static int print_history(Ctl *c, Rows *owned, Error *err) {
         static const Column columns[] = {
-                { "from_time", "FROM", COLUMN_TIME, 1 }, { "to_time", "UNTIL", COLUMN_TIME, 2 },
-                { "lasted", "FOR", COLUMN_TEXT, 3 },     { "field", "WHAT", COLUMN_TEXT, 2 },
-                { "value", "STATUS", COLUMN_STATUS, 1 },
+                { "from_time", "FROM", COLUMN_TIME, 1, 0 },
+                { "to_time", "UNTIL", COLUMN_TIME, 2, 0 },
+                { "lasted", "FOR", COLUMN_TEXT, 3, 0 },
+                { "field", "WHAT", COLUMN_TEXT, 2, 0 },
+                { "value", "STATUS", COLUMN_STATUS, 1, 0 },
         };
         CLEANUP(rows_freep) Rows *rows = owned;
         CLEANUP(writer_freep) Writer *w = NULL;
@@ -160,9 +162,9 @@ static int print_history(Ctl *c, Rows *owned, Error *err) {
 
 static int print_events(Ctl *c, Rows *owned, Error *err) {
         static const Column columns[] = {
-                { "time", "TIME", COLUMN_TIME, 1 },
-                { "type", "EVENT", COLUMN_STATUS, 1 },
-                { "what", "CHANGE", COLUMN_TEXT, 2 },
+                { "time", "TIME", COLUMN_TIME, 1, 0 },
+                { "type", "EVENT", COLUMN_STATUS, 1, 0 },
+                { "what", "CHANGE", COLUMN_TEXT, 2, .least = 24 },
         };
         CLEANUP(rows_freep) Rows *rows = owned;
         CLEANUP(writer_freep) Writer *w = NULL;

@@ -45,6 +45,7 @@ typedef struct Command {
         /* Returns 0, another exit status, or -errno with err filled in (one sentence: what is the
          * matter, what to do).  Writes to c->out; whoever calls finishes that. */
         int (*run)(Ctl *c, const Args *a, Error *err);
+        bool probe; /* a monitoring plugin: failures are told on standard output, as status 3 */
 } Command;
 
 #define OPTIONS(list) .options = (list), .n_options = sizeof(list) / sizeof(list)[0]
@@ -54,8 +55,9 @@ extern const size_t n_commands;
 extern const Option general_options[];
 extern const size_t n_general_options;
 
-extern const Command command_users, command_show, command_events, command_runs, command_status,
-        command_export, command_sync, command_removals, command_forget;
+extern const Command command_backup, command_check, command_events, command_export, command_forget,
+        command_query, command_removals, command_runs, command_show, command_status, command_sync,
+        command_users, command_verify, command_webhooks;
 
 /* The command of this name, or NULL. */
 const Command *command_find(const char *name);
@@ -70,7 +72,8 @@ typedef enum ParseVerdict {
         PARSE_DONE = 1, /* help or the version was printed */
 } ParseVerdict;
 
-/* Reads the command line into c and *ret.  A ParseVerdict, or E_USAGE. */
+/* Reads the command line into c and *ret.  A ParseVerdict, or E_USAGE; ret->command is set as soon as
+ * it is known. */
 int options_parse(Ctl *c, int argc, char *argv[], Args *ret, Error *err);
 
 /* ---- help.c ---- */

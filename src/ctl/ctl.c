@@ -133,6 +133,8 @@ int ctl_exit_status(int code) {
         case ENOSPC:
         case EROFS:
         case EEXIST:
+        case EISDIR:
+        case ENOTDIR:
                 return 73;
         case EBUSY:
         case ETIME:

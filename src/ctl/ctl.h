@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "conf/config.h"
@@ -13,6 +14,9 @@ enum {
         EXIT_ABSENT = 1, /* there is no such user, account, …; or verify has found faults */
         EXIT_WRONG = 2,  /* the command line, or SQL, is wrong */
 };
+
+/* How a monitoring plugin ends. */
+enum { PROBE_OK, PROBE_WARNING, PROBE_CRITICAL, PROBE_UNKNOWN };
 
 /* What ctl's own failures are called; the store has its own. */
 #define E_ABSENT (-ESRCH)

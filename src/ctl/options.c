@@ -163,28 +163,24 @@ static int find_command(Ctl *c, const char *name, const Command **ret, Error *er
 }
 
 int options_parse(Ctl *c, int argc, char *argv[], Args *ret, Error *err) {
-        Args a = { 0 };
         int r, at;
 
         opterr = 0;
-        r = read_options(c, argc, argv, NULL, &a, err);
+        r = read_options(c, argc, argv, NULL, ret, err);
         if (r != PARSE_RUN)
                 return r;
         at = optind;
         if (at == argc)
                 return error_set(err, E_USAGE, "say what to do; see 'rosterctl --help'");
-        r = find_command(c, argv[at], &a.command, err);
+        r = find_command(c, argv[at], &ret->command, err);
         if (r < 0)
                 return r;
-        r = read_options(c, argc - at, argv + at, a.command, &a, err);
+        r = read_options(c, argc - at, argv + at, ret->command, ret, err);
         if (r != PARSE_RUN)
                 return r;
-        a.args = argv + at + optind;
-        a.n = argc - at - optind;
-        r = check_count(&a, err);
-        if (r >= 0)
-                *ret = a;
-        return r;
+        ret->args = argv + at + optind;
+        ret->n = argc - at - optind;
+        return check_count(ret, err);
 }
 
 static size_t find_option(const Args *a, const char *option) {

@@ -16,7 +16,6 @@
 
 #include "base/cleanup.h"
 
-#define BUFFER ((size_t) 65536)
 #define WIDTH_DEFAULT 80
 #define FILE_MODE 0640 /* people's data, as in the database */
 
@@ -35,7 +34,7 @@ void out_init(Out *o) {
                 o->colour = !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
                 o->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
         }
-        o->buf = malloc(BUFFER);
+        o->buf = malloc(OUT_BUFFER);
         if (!o->buf)
                 o->failed = ENOMEM;
 }
@@ -89,15 +88,15 @@ void out_flush(Out *o) {
         o->len = 0;
 }
 
-void out_write(Out *o, const char *data, size_t len) {
+void out_write_slowly(Out *o, const char *data, size_t len) {
         while (!o->failed && len > 0) {
-                size_t part = BUFFER - o->len < len ? BUFFER - o->len : len;
+                size_t part = OUT_BUFFER - o->len < len ? OUT_BUFFER - o->len : len;
 
                 memcpy(o->buf + o->len, data, part);
                 o->len += part;
                 data += part;
                 len -= part;
-                if (o->len == BUFFER)
+                if (o->len == OUT_BUFFER)
                         out_flush(o);
         }
 }
@@ -106,13 +105,13 @@ void out_text(Out *o, const char *text) {
         out_write(o, text, strlen(text));
 }
 
-void out_char(Out *o, char c) {
-        out_write(o, &c, 1);
-}
-
 void out_pad(Out *o, char c, size_t n) {
-        while (n-- > 0)
-                out_char(o, c);
+        char run[64];
+
+        memset(run, c, sizeof run);
+        for (; n > sizeof run; n -= sizeof run)
+                out_write(o, run, sizeof run);
+        out_write(o, run, n);
 }
 
 void out_number(Out *o, int64_t n) {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -22,13 +23,13 @@ typedef struct Out {
         size_t len;
 } Out;
 
+#define OUT_BUFFER ((size_t) 65536)
+
 /* Standard output. */
 void out_init(Out *o);
 /* Writes to path from now on; nothing may have been written yet.  mode is that of the new file. */
 int out_open_file(Out *o, const char *path, Error *err);
-void out_write(Out *o, const char *data, size_t len);
 void out_text(Out *o, const char *text);
-void out_char(Out *o, char c);
 void out_pad(Out *o, char c, size_t n);
 void out_number(Out *o, int64_t n);
 void out_printf(Out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -40,3 +41,20 @@ bool out_failed(const Out *o);
 int out_finish(Out *o, Error *err);
 /* Without out_finish() a file is left undone. */
 void out_clear(Out *o);
+
+/* out_write() of what does not fit into the buffer. */
+void out_write_slowly(Out *o, const char *data, size_t len);
+
+/* Exports pass here for every value. */
+static inline void out_write(Out *o, const char *data, size_t len) {
+        if (o->failed || len >= OUT_BUFFER - o->len)
+                out_write_slowly(o, data, len);
+        else if (len > 0) {
+                memcpy(o->buf + o->len, data, len);
+                o->len += len;
+        }
+}
+
+static inline void out_char(Out *o, char c) {
+        out_write(o, &c, 1);
+}

@@ -53,12 +53,29 @@ int words_add_rows(Words *w, Rows *rows, Error *err) {
 
 /* ---- the kinds ---- */
 
-static int add_all(Words *w, const char *const *list) {
-        int r = 0;
+/* The words of a kind that are known beforehand, up to a NULL; or NULL. */
+static const char *const *known_words(WordKind kind) {
+        static const char *const formats[] = { "table", "csv", "json", "ndjson", NULL };
+        static const char *const checks[] = { "suspended", "sync", "webhooks", NULL };
+        static const char *const actions[] = { "list", "dead", NULL };
+        static const char *const registrations[] = { "Registered", "Suspended", "Unregistered",
+                                                     NULL };
+        static const char *const invitations[] = { "Accepted", "Failed", "Pending", NULL };
 
-        for (size_t i = 0; list[i] && r == 0; i++)
-                r = words_add(w, list[i]);
-        return r;
+        switch ((int) kind) {
+        case WORDS_FORMATS:
+                return formats;
+        case WORDS_CHECKS:
+                return checks;
+        case WORDS_WEBHOOK_ACTIONS:
+                return actions;
+        case WORDS_REGISTRATIONS:
+                return registrations;
+        case WORDS_INVITATIONS:
+                return invitations;
+        default:
+                return NULL;
+        }
 }
 
 static int add_commands(Words *w) {
@@ -100,56 +117,41 @@ static int add_configured(Ctl *c, bool webhooks, Words *w) {
         return r;
 }
 
-int words_list(Ctl *c, WordKind kind, Words *ret, Error *err) {
-        static const char *const formats[] = { "table", "csv", "json", "ndjson", NULL };
-        static const char *const checks[] = { "suspended", "sync", "webhooks", NULL };
-        static const char *const actions[] = { "list", "test", "replay", "dead", NULL };
-        static const char *const registrations[] = { "Registered", "Suspended", "Unregistered",
-                                                     NULL };
-        static const char *const invitations[] = { "Accepted", "Failed", "Pending", NULL };
-        int r = 0;
-
+static int add_read(Ctl *c, WordKind kind, Words *w, Error *err) {
         switch (kind) {
+        case WORDS_ACCOUNTS:
+                return add_stored(c, READ_ACCOUNT_NAMES, w, err);
+        case WORDS_WEBHOOKS:
+                return add_stored(c, READ_WEBHOOKS, w, err);
+        case WORDS_REGISTRATIONS:
+                return add_stored(c, READ_REGISTRATIONS, w, err);
+        case WORDS_INVITATIONS:
+                return add_stored(c, READ_INVITATIONS, w, err);
+        case WORDS_COMMANDS:
+                return add_commands(w);
+        case WORDS_EVENT_TYPES:
+                return add_event_types(w);
         case WORDS_ANY:
         case WORDS_FLAG:
         case WORDS_FILES:
-                break;
-        case WORDS_COMMANDS:
-                r = add_commands(ret);
-                break;
         case WORDS_FORMATS:
-                r = add_all(ret, formats);
-                break;
-        case WORDS_EVENT_TYPES:
-                r = add_event_types(ret);
-                break;
         case WORDS_CHECKS:
-                r = add_all(ret, checks);
-                break;
         case WORDS_WEBHOOK_ACTIONS:
-                r = add_all(ret, actions);
-                break;
-        case WORDS_ACCOUNTS:
-                r = add_stored(c, READ_ACCOUNT_NAMES, ret, err);
-                if (r >= 0)
-                        r = add_configured(c, false, ret);
-                break;
-        case WORDS_WEBHOOKS:
-                r = add_stored(c, READ_WEBHOOKS, ret, err);
-                if (r >= 0)
-                        r = add_configured(c, true, ret);
-                break;
-        case WORDS_REGISTRATIONS:
-                r = add_all(ret, registrations);
-                if (r >= 0)
-                        r = add_stored(c, READ_REGISTRATIONS, ret, err);
-                break;
-        case WORDS_INVITATIONS:
-                r = add_all(ret, invitations);
-                if (r >= 0)
-                        r = add_stored(c, READ_INVITATIONS, ret, err);
                 break;
         }
+        return 0;
+}
+
+int words_list(Ctl *c, WordKind kind, Words *ret, Error *err) {
+        const char *const *known = known_words(kind);
+        int r = 0;
+
+        for (size_t i = 0; known && known[i] && r == 0; i++)
+                r = words_add(ret, known[i]);
+        if (r == 0)
+                r = add_read(c, kind, ret, err);
+        if (r == 0 && (kind == WORDS_ACCOUNTS || kind == WORDS_WEBHOOKS))
+                r = add_configured(c, kind == WORDS_WEBHOOKS, ret);
         return r == -ENOMEM ? error_set(err, r, "out of memory") : r;
 }
 
@@ -178,8 +180,15 @@ static int say_absent(const Words *w, const char *noun, const char *name, Error 
 
 int words_check(Ctl *c, WordKind kind, const char *noun, const char **name, Error *err) {
         CLEANUP(words_clear) Words w = { 0 };
-        int r = words_list(c, kind, &w, err);
+        const char *const *known = known_words(kind);
+        int r;
 
+        for (size_t i = 0; known && known[i]; i++) /* reading all statuses takes its time */
+                if (strcasecmp(known[i], *name) == 0) {
+                        *name = known[i];
+                        return 0;
+                }
+        r = words_list(c, kind, &w, err);
         for (size_t i = 0; r >= 0 && i < w.n; i++)
                 if (strcasecmp(w.items[i], *name) == 0) {
                         char *kept = ctl_keep(c, w.items[i]);

@@ -6,38 +6,52 @@
 #include "ctl/json.h"
 #include "ctl/writer-internal.h"
 
-/* The least number of bytes at text that are plain inside a JSON string. */
-static size_t plain_run(const char *text, size_t len) {
+/* The bytes at text that stand in a JSON string as they are.  *ret_ascii: no others but ASCII. */
+static size_t plain_run(const char *text, size_t len, bool *ret_ascii) {
+        unsigned char all = 0;
         size_t i = 0;
 
-        while (i < len && (unsigned char) text[i] >= 0x20 && text[i] != '"' && text[i] != '\\' &&
-               (unsigned char) text[i] < 0x80)
-                i++;
+        while (i < len && (unsigned char) text[i] >= 0x20 && text[i] != '"' && text[i] != '\\')
+                all |= (unsigned char) text[i++];
+        *ret_ascii = all < 0x80;
         return i;
 }
 
-void json_write_string(Out *o, const char *text, size_t len) {
-        bool utf8 = text_is_utf8(text, len);
+static void write_escaped(Out *o, char c) {
+        if (c == '"' || c == '\\')
+                out_printf(o, "\\%c", c);
+        else
+                out_printf(o, "\\u%04x", (unsigned) (unsigned char) c);
+}
 
+/* What is not UTF-8 becomes U+FFFD, byte by byte. */
+static void write_run(Out *o, const char *text, size_t len) {
+        if (text_is_utf8(text, len)) {
+                out_write(o, text, len);
+                return;
+        }
+        for (size_t i = 0; i < len; i++) {
+                if ((unsigned char) text[i] < 0x80)
+                        out_char(o, text[i]);
+                else
+                        out_text(o, "\xef\xbf\xbd");
+        }
+}
+
+void json_write_string(Out *o, const char *text, size_t len) {
         out_char(o, '"');
         while (len > 0) {
-                size_t part = plain_run(text, len);
+                bool ascii;
+                size_t part = plain_run(text, len, &ascii);
 
-                out_write(o, text, part);
+                if (ascii)
+                        out_write(o, text, part);
+                else
+                        write_run(o, text, part);
+                if (part < len)
+                        write_escaped(o, text[part++]);
                 text += part;
                 len -= part;
-                if (len == 0)
-                        break;
-                if ((unsigned char) *text >= 0x80)
-                        out_text(o, utf8 ? "" : "\xef\xbf\xbd"); /* U+FFFD */
-                else if (*text == '"' || *text == '\\')
-                        out_char(o, '\\');
-                if ((unsigned char) *text < 0x20)
-                        out_printf(o, "\\u%04x", (unsigned) *text);
-                else if ((unsigned char) *text < 0x80 || utf8)
-                        out_char(o, *text);
-                text++;
-                len--;
         }
         out_char(o, '"');
 }

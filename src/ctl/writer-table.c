@@ -11,7 +11,8 @@
 
 #define HELD_ROWS 500
 #define GAP 2           /* between columns */
-#define NARROW 8        /* no column is cut below this, as long as others can be left out */
+#define LEAST_TEXT 16   /* of a column of text, as long as others can be left out */
+#define NARROW 8        /* of any column */
 #define CELL_SHOWN 1024 /* bytes of a cell on a terminal; more fit on none */
 
 typedef struct Held {
@@ -25,6 +26,7 @@ typedef struct Table {
         size_t *width;
         bool *hidden;
         bool settled;
+        bool upright; /* too narrow for a table: a line for each value */
 } Table;
 
 static int begin(Writer *w) {
@@ -58,13 +60,31 @@ static void release(Writer *w) {
 
 /* ---- widths ---- */
 
-static size_t total(const Writer *w, const Table *t, size_t most) {
-        size_t sum = 0;
+/* Below this width a column says nothing: a time, a number or a status must be whole. */
+static size_t least(const Writer *w, const Table *t, size_t column) {
+        const Column *c = &w->columns[column];
+        size_t enough = c->least;
 
-        for (size_t i = 0; i < w->n; i++)
-                if (!t->hidden[i])
-                        sum += (t->width[i] < most ? t->width[i] : most) + (sum ? GAP : 0);
-        return sum;
+        if (enough == 0)
+                enough = c->type == COLUMN_TEXT || c->type == COLUMN_JSON ? LEAST_TEXT
+                         : c->type == COLUMN_ANY                          ? NARROW
+                                                                          : (size_t) -1;
+        return t->width[column] < enough ? t->width[column] : enough;
+}
+
+/* What the table takes, with no column wider than most, nor (with needed) than it needs. */
+static size_t total(const Writer *w, const Table *t, size_t most, bool needed) {
+        size_t sum = 0, n = 0;
+
+        for (size_t i = 0; i < w->n; i++) {
+                size_t width = needed ? least(w, t, i) : t->width[i];
+
+                if (t->hidden[i])
+                        continue;
+                sum += width < most ? width : most;
+                n++;
+        }
+        return n ? sum + (n - 1) * GAP : 0;
 }
 
 /* The visible column that is the first to go, or n if only those that must stay are left. */
@@ -78,16 +98,34 @@ static size_t least_needed(const Writer *w, const Table *t) {
         return worst;
 }
 
-static size_t widest(const Writer *w, const Table *t) {
-        size_t at = 0;
+/* The widest column that is wider than it needs to be (or, if that is not asked, of all); n: none. */
+static size_t widest(const Writer *w, const Table *t, bool spare) {
+        size_t at = w->n;
 
-        for (size_t i = 1; i < w->n; i++)
-                if (!t->hidden[i] && (t->hidden[at] || t->width[i] > t->width[at]))
+        for (size_t i = 0; i < w->n; i++)
+                if (!t->hidden[i] && (!spare || t->width[i] > least(w, t, i)) &&
+                    (at == w->n || t->width[i] > t->width[at]))
                         at = i;
         return at;
 }
 
-/* Leaves columns out, then takes from the widest, until the table fits. */
+/* A column without a value in any row says nothing, once all rows are known. */
+static void hide_empty(Writer *w) {
+        Table *t = w->state;
+
+        for (size_t i = 0; i < w->n; i++) {
+                size_t row = 0;
+
+                while (row < t->n_held && t->held[row * w->n + i].len == 0)
+                        row++;
+                if (row == t->n_held && t->n_held > 0 && t->n_held < HELD_ROWS &&
+                    w->columns[i].rank > 1)
+                        t->hidden[i] = true;
+        }
+}
+
+/* Leaves columns out, then takes from the widest, until the table fits.  Where even those that must
+ * stay do not fit, rows are written upright. */
 static void settle(Writer *w) {
         Table *t = w->state;
         size_t limit = w->out->width, at;
@@ -95,10 +133,17 @@ static void settle(Writer *w) {
         t->settled = true;
         if (limit == 0 || w->n == 0)
                 return;
-        while (total(w, t, NARROW) > limit && (at = least_needed(w, t)) < w->n)
+        hide_empty(w);
+        while (total(w, t, (size_t) -1, true) > limit && (at = least_needed(w, t)) < w->n)
                 t->hidden[at] = true;
-        while (total(w, t, (size_t) -1) > limit && t->width[at = widest(w, t)] > 1)
+        while (total(w, t, (size_t) -1, false) > limit && (at = widest(w, t, true)) < w->n)
                 t->width[at]--;
+        if (total(w, t, NARROW, false) > limit) {
+                t->upright = true;
+                return;
+        }
+        while (total(w, t, (size_t) -1, false) > limit)
+                t->width[widest(w, t, false)]--;
 }
 
 /* ---- lines ---- */
@@ -141,11 +186,39 @@ static size_t last_visible(const Writer *w) {
         return last;
 }
 
+/* "title  value" for each column that holds something, and an empty line. */
+static void write_upright(Writer *w, const Held *cells) {
+        size_t widest_title = 0;
+
+        for (size_t i = 0; i < w->n; i++) {
+                size_t width = text_width(w->columns[i].title, strlen(w->columns[i].title));
+
+                widest_title = width > widest_title ? width : widest_title;
+        }
+        for (size_t i = 0; i < w->n; i++) {
+                const char *title = w->columns[i].title;
+
+                if (cells[i].len == 0)
+                        continue;
+                out_text(w->out, w->out->colour ? COLOUR_BOLD : "");
+                out_text(w->out, title);
+                out_text(w->out, w->out->colour ? COLOUR_OFF : "");
+                out_pad(w->out, ' ', widest_title - text_width(title, strlen(title)) + GAP);
+                out_write(w->out, cells[i].text, cells[i].len);
+                out_char(w->out, '\n');
+        }
+        out_char(w->out, '\n');
+}
+
 static void write_line(Writer *w, const Held *cells, bool heading) {
         const Table *t = w->state;
         size_t last = last_visible(w);
         bool first = true;
 
+        if (t->upright) {
+                write_upright(w, cells);
+                return;
+        }
         for (size_t i = 0; i < w->n; i++) {
                 const char *colour = NULL;
 
@@ -183,7 +256,7 @@ static void release_held(Writer *w) {
         if (t->settled)
                 return;
         settle(w);
-        if (w->n > 0)
+        if (w->n > 0 && !t->upright)
                 write_heading(w);
         for (size_t i = 0; i < t->n_held; i++) {
                 write_line(w, t->held + i * w->n, false);

@@ -126,18 +126,37 @@ void sheet_free(Sheet *s) {
         free(s);
 }
 
-int write_rows(Ctl *c, Format dflt, Rows *owned, const char *const *shown, size_t n, Error *err) {
-        CLEANUP(rows_freep) Rows *rows = owned;
-        CLEANUP(sheet_freep) Sheet *sheet = NULL;
+static int write_all(Ctl *c, Rows *rows, Sheet *sheet, Error *err) {
         const Cell *cells = NULL;
-        int r = sheet_new(c, dflt, rows, shown, n, &sheet, err);
+        int r = 0;
 
-        if (r < 0)
-                return r;
         while (!out_failed(&c->out) && (r = rows_next(rows, &cells, err)) == ROWS_ROW)
                 sheet_row(sheet, cells);
         if (r < 0)
                 return r;
         sheet_end(sheet);
         return 0;
+}
+
+int write_rows(Ctl *c, Format dflt, Rows *owned, const char *const *shown, size_t n, Error *err) {
+        CLEANUP(rows_freep) Rows *rows = owned;
+        CLEANUP(sheet_freep) Sheet *sheet = NULL;
+        int r = sheet_new(c, dflt, rows, shown, n, &sheet, err);
+
+        return r < 0 ? r : write_all(c, rows, sheet, err);
+}
+
+int write_raw_rows(Ctl *c, Rows *owned, Error *err) {
+        CLEANUP(rows_freep) Rows *rows = owned;
+        CLEANUP(sheet_freep) Sheet *sheet = NULL;
+        int r = sheet_new(c, FORMAT_TABLE, rows, NULL, 0, &sheet, err);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < sheet->n; i++)
+                sheet->writer->columns[i] = (Column){ .name = rows_column(rows, i),
+                                                      .title = rows_column(rows, i),
+                                                      .type = COLUMN_ANY,
+                                                      .rank = 1 };
+        return write_all(c, rows, sheet, err);
 }

@@ -19,8 +19,8 @@ typedef struct Column {
         const char *name;  /* in CSV and JSON */
         const char *title; /* in a table */
         ColumnType type;
-        unsigned
-                rank; /* in a table: 0 not shown, 1 always, higher: the first to go if it is narrow */
+        unsigned rank;  /* in a table: 1 always shown, higher: the first to go if it is narrow */
+        unsigned least; /* columns of a terminal below which others go first; 0: by its type */
 } Column;
 
 /* What is known of the columns of the public schema (columns.c), by name; others are COLUMN_ANY with
@@ -61,3 +61,6 @@ DEFINE_CLEANUP(Sheet *, sheet_free)
 
 /* A whole sheet; rows is freed.  Stops early where nobody reads on. */
 int write_rows(Ctl *c, Format dflt, Rows *rows, const char *const *shown, size_t n, Error *err);
+
+/* The same of columns that nothing is known of: every cell as it is. */
+int write_raw_rows(Ctl *c, Rows *rows, Error *err);

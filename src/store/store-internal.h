@@ -87,6 +87,9 @@ int store_open_with(const char *path, const Migrations *migrations, Store **ret,
 /* Refuses a file that is not ours or is newer than m.  Writes nothing.  *ret is its version. */
 int store_schema_check(Store *s, const Migrations *m, int *ret, Error *err);
 
+/* An empty database of this version in memory, to compare with; nothing else is set up. */
+int store_open_model(int version, Store **ret, Error *err);
+
 /* Takes version to the newest, all steps in one transaction. */
 int store_schema_migrate(Store *s, const Migrations *m, int version, Error *err);
 

@@ -17,6 +17,8 @@ struct Rows {
         Cell *cells;
         RowsNext next;     /* NULL: step and take the columns as they are */
         struct Past *past; /* of next */
+        int64_t deadline;  /* of store_query(), ms of the monotonic clock */
+        int64_t limit;
 };
 
 /* A question made of fmt (sqlite3_mprintf(), where %Q quotes a text). */

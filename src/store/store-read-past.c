@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The roster as it was.
  *
- * A time is a place in the log: after the last event that was written by then.  Whoever has events
- * behind it is taken back through them, from the present row; everybody else was then as now.  What
- * changes without an event (a baseline is quiet) shows in last_changed_at: if that is later than the
- * time still, the row of then is the image that the last event before it holds. */
+ * A time is a place in the log: after the last event that was written by then.  Of whom the next
+ * event tells, the row of then is what that event found: its image of the user, with its changes
+ * undone.  Of whom no event tells, the row is the present one.  What changes without an event (a
+ * baseline is quiet) shows in last_changed_at: if that is later than the time still, the row of then
+ * is the image that the last event before it left. */
 #include <errno.h>
 #include <string.h>
 
@@ -51,7 +52,7 @@ static int damaged(Rows *r, int code, Error *err) {
         return error_set(err, -EUCLEAN,
                          "the database %s is damaged: an event of user %.60s cannot be read;"
                          " restore a backup",
-                         r->store->path, r->past->user.value[USER_FIELD_USER_ID]);
+                         r->store->path, r->cells[READ_USER_AT + USER_FIELD_USER_ID].text);
 }
 
 static int read_present(Rows *r, Error *err) {
@@ -79,26 +80,45 @@ static int bind_person(Rows *r, sqlite3_stmt *st, Error *err) {
         return 0;
 }
 
-/* Undoes the events behind the time, newest first. */
+static int undo_one(Rows *r, sqlite3_stmt *st, Error *err) {
+        Past *p = r->past;
+        const char *type = (const char *) sqlite3_column_text(st, 0);
+        const char *changes = (const char *) sqlite3_column_text(st, 1);
+        int rc = changes ? event_undo(changes, &p->user, &p->dates) : 0;
+
+        if (type && strcmp(type, event_types[EVENT_USER_REMOVED].name) == 0)
+                p->listed = true;
+        else if (type && strcmp(type, event_types[EVENT_USER_RETURNED].name) == 0)
+                p->listed = false;
+        return rc < 0 ? damaged(r, rc, err) : 0;
+}
+
+/* Goes back to what the next event found.  One change may be told in several events; they follow one
+ * another and hold the same image. */
 static int undo(Rows *r, Error *err) {
         Past *p = r->past;
         CLEANUP(stmt_releasep) sqlite3_stmt *st = p->later;
+        CLEANUP_FREE char *image = NULL;
         int rc = bind_person(r, st, err);
 
         while (rc >= 0 && (rc = store_step(r->store, st, r->what, err)) == STMT_ROW) {
-                const char *type = (const char *) sqlite3_column_text(st, 0);
-                const char *changes = (const char *) sqlite3_column_text(st, 1);
+                const char *text = (const char *) sqlite3_column_text(st, 2);
 
-                if (type && strcmp(type, event_types[EVENT_USER_REMOVED].name) == 0)
-                        p->listed = true;
-                else if (type && strcmp(type, event_types[EVENT_USER_RETURNED].name) == 0)
-                        p->listed = false;
-                rc = changes ? event_undo(changes, &p->user, &p->dates) : 0;
-                if (rc < 0)
-                        return damaged(r, rc, err);
-                p->dates.removed_at = TIME_NONE; /* it is of another time */
+                if (!text)
+                        return damaged(r, -EBADMSG, err);
+                if (image && strcmp(image, text) != 0)
+                        break;
+                if (!image) {
+                        image = strdup(text);
+                        rc = image ? event_image_read(text, &p->user, &p->dates) : -ENOMEM;
+                        if (rc < 0)
+                                return damaged(r, rc, err);
+                        p->listed = p->dates.removed_at == TIME_NONE;
+                        p->dates.removed_at = TIME_NONE; /* it is of another time */
+                }
+                rc = undo_one(r, st, err);
         }
-        return rc;
+        return rc < 0 ? rc : 0;
 }
 
 /* The image of the last event before the time; for a row that changed quietly, and for the date on
@@ -270,7 +290,8 @@ static int prepare(Store *s, Past *p, Error *err) {
                 return store_error(s, err, "reading events");
         p->cut = sqlite3_column_int64(cut, 0);
         if (sqlite3_prepare_v2(s->db,
-                               "SELECT type, changes" ABOUT_USER " AND seq > ?3 ORDER BY seq DESC",
+                               "SELECT type, changes, user_image" ABOUT_USER
+                               " AND seq > ?3 ORDER BY seq",
                                -1, &p->later, NULL) ||
             sqlite3_prepare_v2(s->db,
                                "SELECT user_image" ABOUT_USER

@@ -218,6 +218,12 @@ int store_read(Store *s, ReadTable what, Rows **ret, Error *err) {
                 [READ_STATUS] = STATUS,
                 [READ_ACCOUNTS] = "SELECT * FROM accounts ORDER BY account",
                 [READ_WEBHOOKS] = "SELECT * FROM webhooks ORDER BY webhook",
+                [READ_WEBHOOK_HEALTH] =
+                        "SELECT webhook, pending, (SELECT time FROM event_data WHERE seq > cursor"
+                        " ORDER BY seq LIMIT 1) AS oldest_pending_at, (SELECT count(*)"
+                        " FROM dead_letters d WHERE d.webhook = w.webhook"
+                        " AND d.time > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 day')) AS dead,"
+                        " last_error FROM webhooks w ORDER BY webhook",
                 [READ_DEAD_LETTERS] = "SELECT * FROM dead_letters ORDER BY webhook, seq",
                 [READ_ACCOUNT_NAMES] = "SELECT account FROM account_data ORDER BY account",
                 [READ_REGISTRATIONS] = "SELECT DISTINCT user_registration_status FROM status_counts"

@@ -12,8 +12,6 @@
 /* Opens an existing database for reading.  What is never asked of such a Store: to write. */
 int store_open_reader(const char *path, Store **ret, Error *err);
 
-#define ROWS_WIDTH_MAX 256
-
 /* The rows of one question, one by one, in constant memory. */
 typedef struct Rows Rows;
 
@@ -25,7 +23,6 @@ typedef enum RowsStep {
 /* The next row: a RowsStep or -errno.  *ret (rows_columns() cells) is borrowed until the next call
  * on r.  -ETIME: the time limit of store_query() has passed. */
 int rows_next(Rows *r, const Cell **ret, Error *err);
-/* At most ROWS_WIDTH_MAX. */
 size_t rows_columns(const Rows *r);
 /* Borrowed from r.  Of a question about a public table these are its columns' names. */
 const char *rows_column(const Rows *r, size_t i);
@@ -83,13 +80,15 @@ int store_read_runs(Store *s, const char *account, int64_t limit, Rows **ret, Er
 /* ---- the rest ---- */
 
 typedef enum ReadTable {
-        READ_STATUS,       /* account, account_id, source, active, state, users, suspended,
+        READ_STATUS,         /* account, account_id, source, active, state, users, suspended,
                       * pending_invitations, failed_invitations, baseline_at, last_attempt_at,
                       * last_complete_at, last_error, next_run_at, held_removals; state is inactive,
                       * running, new, failing, held or ok */
-        READ_ACCOUNTS,     /* the view */
-        READ_WEBHOOKS,     /* the view */
-        READ_DEAD_LETTERS, /* the view */
+        READ_ACCOUNTS,       /* the view */
+        READ_WEBHOOKS,       /* the view */
+        READ_WEBHOOK_HEALTH, /* webhook, pending, oldest_pending_at, dead (letters of the last
+                              * day), last_error */
+        READ_DEAD_LETTERS,   /* the view */
         /* Distinct words that are in use, one column: */
         READ_ACCOUNT_NAMES,
         READ_REGISTRATIONS,
@@ -98,3 +97,23 @@ typedef enum ReadTable {
 } ReadTable;
 
 int store_read(Store *s, ReadTable what, Rows **ret, Error *err);
+
+/* ---- SQL of others ---- */
+
+/* One SELECT as somebody has typed it: it can read the main database and do nothing else, nor go on
+ * beyond limit_ms, nor take all memory.  -EINVAL: SQLite does not understand it, or it is not
+ * only reading.  The Store is good for nothing else afterwards. */
+int store_query(Store *s, const char *sql, int64_t limit_ms, Rows **ret, Error *err);
+
+/* ---- keeping it ---- */
+
+/* Writes the database as it is at one instant to path, while rosterd goes on writing: a single file,
+ * 0640, which takes its name once it is whole.  -EEXIST: path is the database itself. */
+int store_backup(Store *s, const char *path, Error *err);
+
+/* Runs for each finding of store_verify(); fault: something is wrong, else what was looked at. */
+typedef void (*VerifyTell)(const char *check, bool fault, const char *what, void *userdata);
+
+/* Looks at every page, index, reference, definition and cursor.  Returns 0, also if there are
+ * faults: they are told. */
+int store_verify(Store *s, VerifyTell tell, void *userdata, Error *err);
