@@ -105,6 +105,7 @@ int check_name(char *text, Error *err);
 int check_printable(char *text, Error *err);
 int check_proxy(char *text, Error *err);
 int check_region(char *text, Error *err);
+int check_socket_path(char *text, Error *err);
 int check_webhook_secret(char *text, Error *err);
 int check_webhook_url(char *text, Error *err);
 /* Whether a checked URL is plain http to another machine. */

@@ -78,7 +78,8 @@ typedef struct Config {
         bool store_personal_pin, allow_http;
         PersonalData personal_data;
         char *metrics_file; /* NULL: none */
-        int log_level;      /* LOG_ERR … LOG_DEBUG of syslog(3) */
+        char *control_socket;
+        int log_level; /* LOG_ERR … LOG_DEBUG of syslog(3) */
         AccountConfig *accounts;
         size_t n_accounts;
         WebhookConfig *webhooks;
@@ -87,6 +88,9 @@ typedef struct Config {
 
 /* Runs for each mistake, in the order of the files: a whole sentence with file and line. */
 typedef void (*ConfigComplaint)(const char *message, void *userdata);
+
+/* Where the service listens for rosterctl. */
+#define CONFIG_CONTROL_SOCKET "/run/rosterd/control"
 
 /* Reads path and then every *.conf of the folder beside it that is named like path with ".d" added
  * (rosterd.conf.d), in name order.  Every mistake goes to complain, and none is skipped because of

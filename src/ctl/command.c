@@ -6,9 +6,9 @@
 
 /* In the order of the help. */
 const Command *const commands[] = {
-        &command_status, &command_users,  &command_show,   &command_events,
-        &command_runs,   &command_export, &command_check,  &command_webhooks,
-        &command_query,  &command_backup, &command_verify,
+        &command_status, &command_users,  &command_show,   &command_events,   &command_runs,
+        &command_sync,   &command_export, &command_check,  &command_webhooks, &command_removals,
+        &command_forget, &command_query,  &command_backup, &command_verify,
 };
 const size_t n_commands = sizeof commands / sizeof commands[0];
 

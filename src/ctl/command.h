@@ -55,8 +55,9 @@ extern const size_t n_commands;
 extern const Option general_options[];
 extern const size_t n_general_options;
 
-extern const Command command_backup, command_check, command_events, command_export, command_query,
-        command_runs, command_show, command_status, command_users, command_verify, command_webhooks;
+extern const Command command_backup, command_check, command_events, command_export, command_forget,
+        command_query, command_removals, command_runs, command_show, command_status, command_sync,
+        command_users, command_verify, command_webhooks;
 
 /* The command of this name, or NULL. */
 const Command *command_find(const char *name);

@@ -75,6 +75,13 @@ int ctl_database(Ctl *c, const char **ret, Error *err) {
         return r;
 }
 
+const char *ctl_control_socket(Ctl *c) {
+        const Config *config = NULL;
+
+        return ctl_config(c, &config, NULL) >= 0 && config ? config->control_socket
+                                                           : CONFIG_CONTROL_SOCKET;
+}
+
 int ctl_store(Ctl *c, Store **ret, Error *err) {
         const char *path = NULL;
         int r = 0;

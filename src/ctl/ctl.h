@@ -55,6 +55,8 @@ void ctl_clear(Ctl *c);
 int ctl_config(Ctl *c, const Config **ret, Error *err);
 /* The database's path: --database, else the configuration's.  Borrowed from c. */
 int ctl_database(Ctl *c, const char **ret, Error *err);
+/* Where rosterd listens, as far as the configuration can be read; else the service's default. */
+const char *ctl_control_socket(Ctl *c);
 /* The database, open for reading.  Borrowed from c. */
 int ctl_store(Ctl *c, Store **ret, Error *err);
 

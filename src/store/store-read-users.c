@@ -66,6 +66,39 @@ int store_read_person(Store *s, const char *who, const char *account, Rows **ret
         return rows_new_str(s, "looking up a user", sql, ret, err);
 }
 
+/* The account's key is looked up first, so that its index of listed users is used. */
+#define OF_ACCOUNT "= (SELECT key FROM account_data WHERE account = %Q)"
+
+int store_read_held(Store *s, const char *account, Rows **ret, Error *err) {
+        return rows_new(s, "looking for held removals", ret, err,
+                        "SELECT " READ_USER_COLUMNS " FROM user_data u INDEXED BY user_listed"
+                        " JOIN account_data a ON a.key = u.account_key"
+                        " WHERE u.account_key " OF_ACCOUNT
+                        " AND u.removed_at IS NULL AND u.missing = %d AND a.held_removals > 0"
+                        " ORDER BY u.row",
+                        account, STORE_MISSING_HELD);
+}
+
+int store_read_held_count(Store *s, const char *account, int64_t *ret_held, int64_t *ret_listed,
+                          Error *err) {
+        CLEANUP(rows_freep) Rows *rows = NULL;
+        int r = rows_new(s, "looking for held removals", &rows, err,
+                         "SELECT held_removals, (SELECT count(*) FROM user_data u"
+                         " INDEXED BY user_listed WHERE u.account_key = a.key"
+                         " AND u.removed_at IS NULL) FROM account_data a WHERE account = %Q",
+                         account);
+
+        if (r >= 0)
+                r = rows_step(rows, err);
+        if (r < 0)
+                return r;
+        if (r == ROWS_END)
+                return error_set(err, -ESRCH, "there is no account %s", account);
+        *ret_held = sqlite3_column_int64(rows->st, 0);
+        *ret_listed = sqlite3_column_int64(rows->st, 1);
+        return 0;
+}
+
 /* Those that share the first letter or the part after the "@" come first; an index gives them. */
 int store_read_similar(Store *s, const char *who, Rows **ret, Error *err) {
         char first[2] = { who[0], '\0' };

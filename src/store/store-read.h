@@ -51,6 +51,11 @@ int store_read_users_as_of(Store *s, const UserFilter *f, int64_t at, Rows **ret
 /* Columns `listed` (1 or 0), those of former_users; everybody whose e-mail address (in any case of
  * letters) or id is who. */
 int store_read_person(Store *s, const char *who, const char *account, Rows **ret, Error *err);
+/* Columns of the view users: those whose removal from this account is held. */
+int store_read_held(Store *s, const char *account, Rows **ret, Error *err);
+/* How many that is, of how many who are listed.  -ESRCH: there is no such account. */
+int store_read_held_count(Store *s, const char *account, int64_t *ret_held, int64_t *ret_listed,
+                          Error *err);
 /* E-mail addresses that begin like who, a bounded number, for a suggestion. */
 int store_read_similar(Store *s, const char *who, Rows **ret, Error *err);
 /* Columns of user_history, in order of time. */
