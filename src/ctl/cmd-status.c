@@ -66,13 +66,13 @@ static void ask(Ctl *c, Now *now) {
 
 /* What follows upon the columns of the database. */
 static const Column more[] = {
-        { "live", "LIVE", COLUMN_BOOL, 9 },
-        { "progress", "PROGRESS", COLUMN_TEXT, 2 },
-        { "run_id", "RUN", COLUMN_NUMBER, 9 },
-        { "run_pages", "PAGES", COLUMN_NUMBER, 9 },
-        { "run_users", "LISTED", COLUMN_NUMBER, 9 },
-        { "run_expected", "EXPECTED", COLUMN_NUMBER, 9 },
-        { "run_elapsed_ms", "ELAPSED", COLUMN_NUMBER, 9 },
+        { "live", "LIVE", COLUMN_BOOL, 9, 0 },
+        { "progress", "PROGRESS", COLUMN_TEXT, 2, 0 },
+        { "run_id", "RUN", COLUMN_NUMBER, 9, 0 },
+        { "run_pages", "PAGES", COLUMN_NUMBER, 9, 0 },
+        { "run_users", "LISTED", COLUMN_NUMBER, 9, 0 },
+        { "run_expected", "EXPECTED", COLUMN_NUMBER, 9, 0 },
+        { "run_elapsed_ms", "ELAPSED", COLUMN_NUMBER, 9, 0 },
 };
 enum { LIVE, PROGRESS, RUN, N_MORE = sizeof more / sizeof more[0] };
 
@@ -87,6 +87,7 @@ typedef struct Status {
         size_t n;     /* columns of the database */
         size_t *from; /* cell of each column that is written */
         size_t n_written;
+        Cell *cells, *picked;
         size_t account, state, next_run_at; /* cells */
         char texts[N_MORE][64];
         char next[TIME_TEXT_SIZE];
@@ -95,6 +96,8 @@ typedef struct Status {
 static void status_clear(Status *s) {
         now_clear(&s->now);
         free(s->from);
+        free(s->cells);
+        free(s->picked);
 }
 
 static size_t find_cell(const Rows *rows, const char *name) {
@@ -118,7 +121,9 @@ static int plan(Ctl *c, Status *s, const Rows *rows, Writer **ret, Error *err) {
         all = s->n + N_MORE;
         columns = calloc(all, sizeof *columns);
         s->from = calloc(all, sizeof *s->from);
-        if (!columns || !s->from)
+        s->cells = calloc(all, sizeof *s->cells);
+        s->picked = calloc(all, sizeof *s->picked);
+        if (!columns || !s->from || !s->cells || !s->picked)
                 return error_set(err, -ENOMEM, "out of memory");
         for (size_t i = 0; i < (format == FORMAT_TABLE ? N_SHOWN : all); i++) {
                 size_t at = format == FORMAT_TABLE ? find_cell(rows, shown[i]) : i;
@@ -185,10 +190,11 @@ static void put_now(Status *s, Cell *cells, const ControlAccount *a) {
 }
 
 static void write_row(Status *s, Writer *writer, const Cell *stored) {
-        Cell cells[ROWS_WIDTH_MAX + N_MORE] = { 0 }, picked[ROWS_WIDTH_MAX + N_MORE];
         const char *account = stored[s->account].text;
+        Cell *cells = s->cells;
 
         memcpy(cells, stored, s->n * sizeof *stored);
+        memset(cells + s->n, 0, N_MORE * sizeof *cells);
         cells[s->n + LIVE] = (Cell){ CELL_NUMBER, "0", 1 };
         /* A run whose end was not recorded: nobody knows whether it goes on. */
         if (!s->now.remote && strcmp(stored[s->state].text, "running") == 0)
@@ -197,8 +203,8 @@ static void write_row(Status *s, Writer *writer, const Cell *stored) {
                 if (strcmp(s->now.accounts[i].account, account) == 0)
                         put_now(s, cells, &s->now.accounts[i]);
         for (size_t i = 0; i < s->n_written; i++)
-                picked[i] = cells[s->from[i]];
-        writer_row(writer, picked);
+                s->picked[i] = cells[s->from[i]];
+        writer_row(writer, s->picked);
 }
 
 static void say_source(Ctl *c, const Now *now) {

@@ -107,12 +107,12 @@ static void say_end(Watch *w, const char *name, const ControlAccount *a) {
 /* ---- for programs ---- */
 
 static const Column columns[] = {
-        { "account", "", COLUMN_TEXT, 1 },     { "outcome", "", COLUMN_TEXT, 1 },
-        { "run_id", "", COLUMN_NUMBER, 1 },    { "elapsed_ms", "", COLUMN_NUMBER, 1 },
-        { "pages", "", COLUMN_NUMBER, 1 },     { "users", "", COLUMN_NUMBER, 1 },
-        { "added", "", COLUMN_NUMBER, 1 },     { "changed", "", COLUMN_NUMBER, 1 },
-        { "removed", "", COLUMN_NUMBER, 1 },   { "retries", "", COLUMN_NUMBER, 1 },
-        { "throttled", "", COLUMN_NUMBER, 1 }, { "error", "", COLUMN_TEXT, 1 },
+        { "account", "", COLUMN_TEXT, 1, 0 },     { "outcome", "", COLUMN_TEXT, 1, 0 },
+        { "run_id", "", COLUMN_NUMBER, 1, 0 },    { "elapsed_ms", "", COLUMN_NUMBER, 1, 0 },
+        { "pages", "", COLUMN_NUMBER, 1, 0 },     { "users", "", COLUMN_NUMBER, 1, 0 },
+        { "added", "", COLUMN_NUMBER, 1, 0 },     { "changed", "", COLUMN_NUMBER, 1, 0 },
+        { "removed", "", COLUMN_NUMBER, 1, 0 },   { "retries", "", COLUMN_NUMBER, 1, 0 },
+        { "throttled", "", COLUMN_NUMBER, 1, 0 }, { "error", "", COLUMN_TEXT, 1, 0 },
 };
 #define N_COLUMNS (sizeof columns / sizeof columns[0])
 
