@@ -248,7 +248,7 @@ static void reload(Daemon *d) {
         log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",
                  d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts");
         report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
-        control_use(d->control, d->config, d->schedule);
+        control_use(d->control, d->config, d->schedule, d->webhooks);
 }
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
@@ -352,7 +352,7 @@ static void listen_for_requests(Daemon *d) {
         if (control_new(&d->world, d->config->control_socket, &d->control, &err) < 0)
                 log_line(LOG_WARNING, LOG_ID_CONTROL_FAILED, NULL,
                          "rosterctl cannot reach this rosterd: %s", err.msg);
-        control_use(d->control, d->config, d->schedule);
+        control_use(d->control, d->config, d->schedule, d->webhooks);
 }
 
 static void queue_once(Daemon *d) {
