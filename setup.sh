@@ -53,6 +53,8 @@ checks of the sources|shellcheck ?clang-format-14|ShellCheck
 a systemd to test in|systemd util-linux procps passwd hostname|systemd util-linux procps-ng shadow-utils hostname
 OpenSSL's command, for test certificates|openssl|openssl
 xz, for the tarball|xz-utils|xz tar
+a JSON Schema validator|python3-jsonschema|python3-jsonschema
+Prometheus and Alertmanager, to try what rosterd tells them|prometheus prometheus-alertmanager|?golang-github-prometheus ?golang-github-prometheus-alertmanager
 END
 }
 
@@ -126,6 +128,38 @@ dnf_install() { # WHAT PACKAGE...
         [ ${#optional[@]} = 0 ] || as_root dnf -y -q install "${optional[@]}" || say "Going on without: ${optional[*]}"
 }
 
+# What others verify webhooks with: Node.js, any from 18 on, and two packages from npm.
+need_node() {
+        local p wanted=()
+        command -v node >/dev/null || command -v nodejs >/dev/null || wanted+=(nodejs)
+        command -v npm >/dev/null || wanted+=(npm)
+        if [ ${#wanted[@]} -gt 0 ]; then
+                can_be_root "${wanted[@]}"
+                if command -v apt-get >/dev/null; then
+                        apt_install check "${wanted[@]}"
+                else # Fedora has npm in a package of another name
+                        for p in "${wanted[@]}"; do dnf_install check "${p/%npm/nodejs-npm}"; done
+                fi
+        fi
+        export ROSTERD_NODE_MODULES=$top/build-node/node_modules
+        cmp -s tests/node/package-lock.json build-node/installed && return 0
+        say "Installing with npm into build-node/: $(sed -n 's/^    "\([a-z]*\)": "\([0-9.]*\)",\{0,1\}$/\1 \2/p' tests/node/package.json | paste -sd, | sed 's/,/, /g')"
+        rm -rf build-node
+        mkdir build-node
+        cp tests/node/package.json tests/node/package-lock.json build-node/
+        quietly build-node/npm.log npm --prefix build-node ci --ignore-scripts --no-audit --no-fund
+        cp tests/node/package-lock.json build-node/installed
+}
+
+# Debian starts what it installs; the tests start their own.
+stop_services() { # PACKAGE...
+        local p
+        [ -d /run/systemd/system ] || return 0
+        for p in "$@"; do
+                case $p in prometheus | prometheus-alertmanager) as_root systemctl --quiet disable --now "$p" || : ;; esac
+        done
+}
+
 need() { # build|demo|check
         local column p missing=()
         if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
@@ -146,6 +180,7 @@ need() { # build|demo|check
         [ ${#missing[@]} -gt 0 ] || return 0
         can_be_root "${missing[@]#\?}"
         if [ $column = 2 ]; then apt_install "$1" "${missing[@]}"; else dnf_install "$1" "${missing[@]}"; fi
+        stop_services "${missing[@]}"
 }
 
 # ---- building ----------------------------------------------------------------------------------
@@ -273,6 +308,7 @@ tell_failures() { # NAME LOG
 check() {
         local item
         need check
+        need_node
         stage "gcc: every test" build-gcc/check.log gcc_stage
         stage "clang with ASan and UBSan" build-clang/check.log clang_stage
         stage "valgrind: the unit tests" build-gcc/valgrind.log valgrind_stage

@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The length of the UTF-8 sequence at s (of at most len bytes), or 0 if it is none. */
-static size_t utf8_len(const char *s, size_t len) {
+size_t text_utf8_length(const char *s, size_t len) {
         const unsigned char *u = (const unsigned char *) s;
         uint32_t c;
         size_t n;
@@ -36,7 +35,7 @@ static size_t utf8_len(const char *s, size_t len) {
 
 bool text_is_utf8(const char *in, size_t len) {
         while (len > 0) {
-                size_t n = utf8_len(in, len);
+                size_t n = text_utf8_length(in, len);
 
                 if (n == 0)
                         return false;
@@ -67,7 +66,7 @@ char *text_clean(char *out, size_t size, const char *in, size_t len) {
 
         assert(size >= sizeof ellipsis);
         while (len > 0) {
-                size_t n = utf8_len(in, len), take = n ? n : 1;
+                size_t n = text_utf8_length(in, len), take = n ? n : 1;
                 bool space = memchr(" \t\r\n\v\f", *in, 6) != NULL;
 
                 if (space)

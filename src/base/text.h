@@ -8,6 +8,9 @@
  * not UTF-8 become '?', runs of white space one space; "…" marks a cut.  Returns out. */
 char *text_clean(char *out, size_t size, const char *in, size_t len);
 
+/* The length of the UTF-8 sequence that s (len >= 1 bytes) begins with; 0 if it is none, or NUL. */
+size_t text_utf8_length(const char *s, size_t len);
+
 /* Whether the bytes are UTF-8 without surrogates, overlong forms or NUL (RFC 3629). */
 bool text_is_utf8(const char *in, size_t len);
 

@@ -4,6 +4,7 @@
 #include "conf/config-internal.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -144,6 +145,46 @@ static void check_webhook_accounts(Loader *l, Section *s) {
         }
 }
 
+/* The event types that pagerduty and alertmanager make alerts of; sink/alert.c says how they end. */
+const char *const config_alert_events[] = { "user.suspended", "sync.failed", "sync.removals_held" };
+const size_t config_n_alert_events = sizeof config_alert_events / sizeof config_alert_events[0];
+
+static bool raises_alerts(const WebhookConfig *w) {
+        for (size_t i = 0; i < w->events.count; i++)
+                for (size_t k = 0; k < config_n_alert_events; k++)
+                        if (fnmatch(w->events.items[i], config_alert_events[k], 0) == 0)
+                                return true;
+        return false;
+}
+
+/* A key that this format has no use for would be a promise that is not kept. */
+static void check_format_key(Loader *l, Section *s, const char *key, bool used,
+                             const char *formats) {
+        if (is_set(s, key) && !used)
+                loader_complain(l, -EINVAL, place_of(s, key), s, key, "is only for format = %s",
+                                formats);
+}
+
+static void check_webhook_format(Loader *l, Section *s) {
+        const WebhookConfig *w = loader_target(l, s);
+        bool pagerduty = w->format == WEBHOOK_PAGERDUTY;
+        bool alertmanager = w->format == WEBHOOK_ALERTMANAGER;
+
+        check_format_key(l, s, "batch",
+                         w->format == WEBHOOK_JSON || w->format == WEBHOOK_CLOUDEVENTS,
+                         "json or cloudevents");
+        check_format_key(l, s, "repeat", alertmanager, "alertmanager");
+        check_format_key(l, s, "routing_key", pagerduty, "pagerduty");
+        if (pagerduty && !is_set(s, "routing_key"))
+                loader_complain(l, -EINVAL, place_of(s, "routing_key"), s, "routing_key",
+                                "is missing; format = pagerduty requires it");
+        if ((pagerduty || alertmanager) && !raises_alerts(w))
+                loader_complain(l, -EINVAL, place_of(s, "events"), s, "events",
+                                "names nothing that %s makes an alert of: user.suspended, "
+                                "sync.failed and sync.removals_held",
+                                pagerduty ? "pagerduty" : "alertmanager");
+}
+
 void loader_check(Loader *l) {
         Config *c = l->config;
 
@@ -162,6 +203,7 @@ void loader_check(Loader *l) {
 
                         check_plain_http(l, s, "url", w->url, w->allow_http, true);
                         check_webhook_accounts(l, s);
+                        check_webhook_format(l, s);
                 }
         }
         if (c->n_accounts == 0 && !l->lost_sections)

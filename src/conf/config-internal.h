@@ -38,6 +38,7 @@ typedef enum ValueType {
         VALUE_DURATION, /* uint64_t, microseconds */
         VALUE_WORD,     /* an enum, or int */
         VALUE_SHARE,    /* MaxRemovals */
+        VALUE_SEQ,      /* uint64_t: a seq of the event log, or "now" */
         VALUE_REFUSED,  /* no slot: known, but this version cannot use it */
 } ValueType;
 
@@ -106,6 +107,7 @@ int check_printable(char *text, Error *err);
 int check_proxy(char *text, Error *err);
 int check_region(char *text, Error *err);
 int check_socket_path(char *text, Error *err);
+int check_routing_key(char *text, Error *err);
 int check_webhook_secret(char *text, Error *err);
 int check_webhook_url(char *text, Error *err);
 /* Whether a checked URL is plain http to another machine. */
@@ -114,6 +116,10 @@ bool url_is_plain_remote(const char *url);
 /* The event types that a glob may match; a test compares them with the model's. */
 extern const char *const config_event_names[];
 extern const size_t config_n_event_names;
+
+/* Those of them that raise alerts; likewise. */
+extern const char *const config_alert_events[];
+extern const size_t config_n_alert_events;
 
 /* A line of a file; line 0 is nowhere. */
 typedef struct Place {

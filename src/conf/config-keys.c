@@ -113,9 +113,14 @@ const ConfigKey config_keys[] = {
         W("accounts",             accounts,             LIST,     NULL,     .check = check_name, .max = 1024),
         W("secret",               secrets,              LIST,     NULL,     .check = check_webhook_secret, .flags = KEY_SECRET | KEY_REPEATABLE, .max = 2),
         W("header",               headers,              LIST,     NULL,     .check = check_header, .flags = KEY_SECRET | KEY_REPEATABLE, .max = 32),
+        W("routing_key",          routing_key,          TEXT,     NULL,     .check = check_routing_key, .flags = KEY_SECRET),
         W("batch",                batch,                NUMBER,   "1",      RANGE(1, 1000)),
         W("timeout",              timeout,              DURATION, "10s",    RANGE(USEC_PER_SEC, 10 * USEC_PER_MINUTE)),
         W("give_up_after",        give_up_after,        DURATION, "3d",     RANGE(USEC_PER_SEC, 365 * USEC_PER_DAY)),
+        W("repeat",               repeat,               DURATION, "1min",   RANGE(USEC_PER_SEC, USEC_PER_HOUR)),
+        W("replay_from",          replay_from,          SEQ,      "now",    ANY),
+        W("ca_file",              ca_file,              TEXT,     NULL,     .check = check_ca_file),
+        W("proxy",                proxy,                TEXT,     NULL,     .check = check_proxy, .flags = KEY_URL),
         W("allow_http",           allow_http,           BOOL,     NULL,     ANY),
 };
 /* clang-format on */

@@ -160,6 +160,15 @@ int check_header(char *text, Error *err) {
         return 0;
 }
 
+/* PagerDuty's own are 32 letters and digits; a service that speaks its protocol may have others. */
+int check_routing_key(char *text, Error *err) {
+        if (strlen(text) > 128 || !only(text, LETTERS DIGITS "_-"))
+                return error_set(err, -EINVAL,
+                                 "is no routing key; write the integration key that PagerDuty "
+                                 "shows for Events API v2, 32 letters and digits");
+        return 0;
+}
+
 /* Standard Webhooks 1.0: "whsec_" and base64 (RFC 4648, 4) of 24 to 64 bytes. */
 int check_webhook_secret(char *text, Error *err) {
         static const char prefix[] = "whsec_";

@@ -227,6 +227,15 @@ static int parse_share(const char *value, MaxRemovals *slot, Error *err) {
         return 0;
 }
 
+static int parse_seq(const char *value, uint64_t *slot, Error *err) {
+        if (strcmp(value, "now") == 0)
+                *slot = REPLAY_FROM_NOW;
+        else if (read_digits(value, strlen(value), INT64_MAX / 10, slot) < 0)
+                return error_set(err, -EINVAL,
+                                 "is neither the number of an event (seq) nor \"now\"");
+        return 0;
+}
+
 int config_value_parse(const ConfigKey *k, const char *value, void *base, Error *err) {
         void *slot = (char *) base + k->offset;
         const ConfigWord *word = k->words;
@@ -257,6 +266,8 @@ int config_value_parse(const ConfigKey *k, const char *value, void *base, Error 
                         return r;
                 *(int *) slot = word->value;
                 return 0;
+        case VALUE_SEQ:
+                return parse_seq(value, slot, err);
         case VALUE_SHARE:
                 return parse_share(value, slot, err);
         case VALUE_REFUSED:
@@ -311,6 +322,7 @@ bool config_value_equal(const ConfigKey *k, const void *a, const void *b) {
         case VALUE_DECIMAL:
                 return *(const double *) x == *(const double *) y;
         case VALUE_DURATION:
+        case VALUE_SEQ:
                 return *(const uint64_t *) x == *(const uint64_t *) y;
         case VALUE_WORD:
                 return *(const int *) x == *(const int *) y;

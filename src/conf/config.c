@@ -236,10 +236,17 @@ const AccountConfig *config_account(const Config *c, const char *name) {
         return NULL;
 }
 
-bool account_config_equal(const AccountConfig *a, const AccountConfig *b) {
+static bool section_equal(SectionKind kind, const void *a, const void *b) {
         for (size_t i = 0; i < config_n_keys; i++)
-                if (config_keys[i].kind == SECTION_ACCOUNT &&
-                    !config_value_equal(&config_keys[i], a, b))
+                if (config_keys[i].kind == kind && !config_value_equal(&config_keys[i], a, b))
                         return false;
         return true;
+}
+
+bool account_config_equal(const AccountConfig *a, const AccountConfig *b) {
+        return section_equal(SECTION_ACCOUNT, a, b);
+}
+
+bool webhook_config_equal(const WebhookConfig *a, const WebhookConfig *b) {
+        return section_equal(SECTION_WEBHOOK, a, b);
 }

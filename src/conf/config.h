@@ -57,13 +57,20 @@ typedef struct AccountConfig {
         bool allow_http;
 } AccountConfig;
 
-/* One [webhook NAME].  Parsed and checked; delivery reads it. */
+/* Where a webhook that is new begins to read the event log. */
+#define REPLAY_FROM_NOW UINT64_MAX /* with what happens from now on */
+
+/* One [webhook NAME].  Durations are microseconds. */
 typedef struct WebhookConfig {
         char *name, *url;
         WebhookFormat format;
         TextList events, accounts, headers, secrets;
+        char *routing_key; /* of pagerduty */
         unsigned batch;
         uint64_t timeout, give_up_after;
+        uint64_t repeat;      /* of alertmanager */
+        uint64_t replay_from; /* a seq, or REPLAY_FROM_NOW */
+        char *ca_file, *proxy;
         bool allow_http;
 } WebhookConfig;
 
@@ -115,3 +122,4 @@ const AccountConfig *config_account(const Config *c, const char *name);
 
 /* Whether two sections say the same in every key. */
 bool account_config_equal(const AccountConfig *a, const AccountConfig *b);
+bool webhook_config_equal(const WebhookConfig *a, const WebhookConfig *b);

@@ -74,6 +74,8 @@ enum {
         TAKES_ACCOUNT = 1 << 0, /* and needs it */
         TAKES_ACCOUNTS = 1 << 1,
         TAKES_WAIT = 1 << 2,
+        TAKES_WEBHOOK = 1 << 3, /* and needs it */
+        TAKES_FROM = 1 << 4,    /* likewise */
 };
 
 static const struct {
@@ -84,6 +86,8 @@ static const struct {
         [CONTROL_SYNC] = { "sync", TAKES_ACCOUNTS | TAKES_WAIT },
         [CONTROL_ACCEPT_REMOVALS] = { "accept-removals", TAKES_ACCOUNT },
         [CONTROL_FORGET] = { "forget", TAKES_ACCOUNT },
+        [CONTROL_TEST_WEBHOOK] = { "test-webhook", TAKES_WEBHOOK },
+        [CONTROL_REPLAY_WEBHOOK] = { "replay-webhook", TAKES_WEBHOOK | TAKES_FROM },
 };
 
 static int bad(Error *err, const char *member, const char *what) {
@@ -144,6 +148,13 @@ static int parse_member(ControlRequest *r, const char *name, json_object *value,
                 return parse_text(&r->account, name, value, err);
         if (strcmp(name, "accounts") == 0 && (takes & TAKES_ACCOUNTS))
                 return parse_accounts(r, value, err);
+        if (strcmp(name, "webhook") == 0 && (takes & TAKES_WEBHOOK))
+                return parse_text(&r->webhook, name, value, err);
+        if (strcmp(name, "from") == 0 && (takes & TAKES_FROM)) {
+                r->from = json_object_is_type(value, json_type_int) ? json_object_get_int64(value)
+                                                                    : 0;
+                return r->from > 0 ? 0 : bad(err, name, "is not the seq of an event");
+        }
         if (strcmp(name, "wait") == 0 && (takes & TAKES_WAIT)) {
                 if (!json_object_is_type(value, json_type_boolean))
                         return bad(err, name, "is neither true nor false");
@@ -168,6 +179,10 @@ int control_request_parse(const char *line, size_t len, ControlRequest *ret, Err
         }
         if ((verbs[r.verb].takes & TAKES_ACCOUNT) && !r.account)
                 return bad(err, "account", "is missing");
+        if ((verbs[r.verb].takes & TAKES_WEBHOOK) && !r.webhook)
+                return bad(err, "webhook", "is missing");
+        if ((verbs[r.verb].takes & TAKES_FROM) && !r.from)
+                return bad(err, "from", "is missing");
         *ret = r;
         r = (ControlRequest){ 0 };
         return 0;
@@ -201,6 +216,10 @@ char *control_request_format(const ControlRequest *r) {
                 good = good && put(o, "database", json_object_new_string(r->database));
         if (r->account)
                 good = good && put(o, "account", json_object_new_string(r->account));
+        if (r->webhook)
+                good = good && put(o, "webhook", json_object_new_string(r->webhook));
+        if (r->from)
+                good = good && put(o, "from", json_object_new_int64(r->from));
         if (r->n_accounts)
                 good = good && put_accounts(o, r);
         if (r->wait)

@@ -25,14 +25,18 @@ typedef enum ControlVerb {
         CONTROL_SYNC,
         CONTROL_ACCEPT_REMOVALS,
         CONTROL_FORGET,
+        CONTROL_TEST_WEBHOOK,
+        CONTROL_REPLAY_WEBHOOK,
         CONTROL_VERB_COUNT,
 } ControlVerb;
 
-/* A verb has only the members that control_verbs says it takes. */
+/* Which members a verb has stands in protocol.c; the others are 0. */
 typedef struct ControlRequest {
         ControlVerb verb;
         const char *database; /* the file that is meant, canonical; NULL: whichever rosterd keeps */
         const char *account;  /* the one that is meant */
+        const char *webhook;  /* likewise */
+        int64_t from;         /* seq of the first event, from 1 */
         const char **accounts; /* those that are meant; none: all */
         size_t n_accounts;
         bool wait;         /* answer when it is done, with progress on the way */
@@ -53,6 +57,7 @@ char *control_request_format(const ControlRequest *r);
 #define CONTROL_BUSY "busy"
 #define CONTROL_OTHER_DATABASE "other-database"
 #define CONTROL_NO_SUCH_ACCOUNT "no-such-account"
+#define CONTROL_NO_SUCH_WEBHOOK "no-such-webhook"
 #define CONTROL_NOT_NOW "not-now" /* it makes no sense in the present state; the message says why */
 #define CONTROL_FAILED "failed"
 

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "ctl/command.h"
 #include "ctl/remote.h"
+#include "ctl/show.h"
 #include "ctl/writer.h"
 
 static const Option options[] = {
         { "accept", 0, NULL, WORDS_FLAG, "they are really gone: let the next listing remove them" },
 };
+
+static void say_held(Ctl *c, const char *account, int64_t held, int64_t listed) {
+        char text[400];
+
+        (void) snprintf(text, sizeof text,
+                        "%s: %" PRId64 " of %" PRId64
+                        " users are missing from the listing, more than "
+                        "max_removals allows: nobody was removed. If they are really gone: "
+                        "rosterctl removals %s --accept",
+                        account, held, listed, account);
+        show_text(&c->out, text);
+        out_char(&c->out, '\n');
+}
 
 /* Who it is. */
 static int list(Ctl *c, const char *account, Error *err) {
@@ -29,12 +44,7 @@ static int list(Ctl *c, const char *account, Error *err) {
         if (r >= 0)
                 r = store_read_held(store, account, &rows, err);
         if (r >= 0 && table)
-                out_printf(&c->out,
-                           "%s: %" PRId64 " of %" PRId64
-                           " users are missing from the listing, more "
-                           "than max_removals allows: nobody was removed.\n"
-                           "If they are really gone: rosterctl removals %s --accept\n\n",
-                           account, held, listed, account);
+                say_held(c, account, held, listed);
         return r < 0 ? r : write_rows(c, FORMAT_TABLE, rows, shown, 5, err);
 }
 

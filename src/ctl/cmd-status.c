@@ -226,18 +226,21 @@ static void write_row(Status *s, Writer *writer, const Cell *stored) {
 }
 
 static void say_source(Ctl *c, const Now *now) {
-        const char *version;
+        const char *version = now->remote ? remote_text(now->body, "version") : NULL;
+        char text[400];
 
-        if (!now->remote && now->why.code == E_UNAVAILABLE)
-                out_text(&c->out, "\nrosterd does not run: this is what the database says.\n");
-        else if (!now->remote)
-                out_printf(&c->out, "\nThis is what the database says; %s.\n", now->why.msg);
-        else {
-                version = remote_text(now->body, "version");
-                out_printf(&c->out,
-                           "\nrosterd %s runs, pid %" PRId64 ": this is how it stands now.\n",
-                           version ? version : "?", remote_number(now->body, "pid"));
-        }
+        if (now->remote)
+                (void) snprintf(text, sizeof text,
+                                "rosterd %s runs, pid %" PRId64 ": this is how it stands now.",
+                                version ? version : "?", remote_number(now->body, "pid"));
+        else if (now->why.code == E_UNAVAILABLE)
+                (void) snprintf(text, sizeof text,
+                                "rosterd does not run: this is what the database says.");
+        else
+                (void) snprintf(text, sizeof text, "This is what the database says; %s.",
+                                now->why.msg);
+        out_char(&c->out, '\n');
+        show_text(&c->out, text);
 }
 
 static int run(Ctl *c, const Args *a, Error *err) {

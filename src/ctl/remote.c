@@ -144,11 +144,9 @@ static int refusal(json_object *body, Error *err) {
                 const char *word;
                 int code;
         } codes[] = {
-                { CONTROL_DENIED, -EACCES },
-                { CONTROL_BUSY, -EBUSY },
-                { CONTROL_NOT_NOW, E_ABSENT },
-                { CONTROL_NO_SUCH_ACCOUNT, E_ABSENT },
-                { CONTROL_OTHER_DATABASE, E_UNAVAILABLE },
+                { CONTROL_DENIED, -EACCES },           { CONTROL_BUSY, -EBUSY },
+                { CONTROL_NOT_NOW, E_ABSENT },         { CONTROL_NO_SUCH_ACCOUNT, E_ABSENT },
+                { CONTROL_NO_SUCH_WEBHOOK, E_ABSENT }, { CONTROL_OTHER_DATABASE, E_UNAVAILABLE },
         };
         const char *word = remote_text(body, "code"), *message = remote_text(body, "message");
         char clean[sizeof err->msg];

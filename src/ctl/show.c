@@ -7,6 +7,7 @@
 
 #include "base/timefmt.h"
 #include "base/timespan.h"
+#include "ctl/width.h"
 
 const char *show_status_colour(const char *word) {
         static const char *const red[] = { "Suspended",  "Failed",         "failed",
@@ -41,6 +42,26 @@ const char *show_time(const char *text, bool local, char buf[static SHOW_TIME_SI
         if (!localtime_r(&t, &tm) || strftime(buf, SHOW_TIME_SIZE, "%Y-%m-%d %H:%M:%S", &tm) == 0)
                 return text;
         return buf;
+}
+
+void show_text(Out *o, const char *text) {
+        size_t at = 0; /* columns of this line that are taken */
+
+        while (*text) {
+                size_t len = strcspn(text, " "), width = text_width(text, len);
+
+                if (at > 0 && o->width > 0 && at + 1 + width > o->width) {
+                        out_char(o, '\n');
+                        at = 0;
+                } else if (at > 0) {
+                        out_char(o, ' ');
+                        at++;
+                }
+                out_write(o, text, len);
+                at += width;
+                text += len + (text[len] == ' ');
+        }
+        out_char(o, '\n');
 }
 
 char *show_ago(int64_t when, int64_t now, char buf[static SHOW_AGO_SIZE]) {

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ctl/out.h"
+
 /* Shared by everything that people look at. */
 
 #define COLOUR_BOLD "\033[1m"
@@ -18,6 +20,9 @@ const char *show_status_colour(const char *word);
  * is shown as it is.  Returns buf or text. */
 #define SHOW_TIME_SIZE 32
 const char *show_time(const char *text, bool local, char buf[static SHOW_TIME_SIZE]);
+
+/* Writes sentences and a newline, broken between words where a terminal ends. */
+void show_text(Out *o, const char *text);
 
 /* "3 days ago", "in 5min", "just now". */
 #define SHOW_AGO_SIZE 64

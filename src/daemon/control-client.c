@@ -36,6 +36,7 @@ void client_free(Client *k) {
         *at = k->next;
         k->control->n_clients--;
         watch_free(k->watch);
+        trial_free(k->trial);
         control_forget_leave(k->control, k);
         (void) sd_event_source_disable_unref(k->io);
         (void) sd_event_source_disable_unref(k->timer);

@@ -20,16 +20,18 @@ typedef struct Client {
         uid_t uid;
         sd_event_source *io, *timer;
         Buffer in, out;
-        bool asked;  /* its request was read; nothing more is */
-        bool ended;  /* its last line is in out */
-        bool broken; /* it goes as soon as the loop is back */
-        struct Watch *watch;
+        bool asked;          /* its request was read; nothing more is */
+        bool ended;          /* its last line is in out */
+        bool broken;         /* it goes as soon as the loop is back */
+        struct Watch *watch; /* waits for runs */
+        struct Trial *trial; /* waits for the answer of a webhook */
 } Client;
 
 struct Control {
         const SyncWorld *world;
-        const Config *config;
+        Config *config;
         Schedule *schedule;
+        Webhooks *webhooks;
         char *path;
         int lock, fd;
         bool bound;  /* path is ours */
@@ -72,6 +74,12 @@ ControlAccount control_account(const ScheduleView *view);
 bool control_tell_progress(Control *c);
 /* The configuration has changed. */
 void control_recheck_watches(Control *c);
+
+/* ---- control-webhooks.c ---- */
+
+void control_test_webhook(Client *k, const ControlRequest *r);
+void control_replay_webhook(Client *k, const ControlRequest *r);
+void trial_free(struct Trial *t);
 
 /* ---- control-forget.c: an account is forgotten, step by step ---- */
 

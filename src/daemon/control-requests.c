@@ -109,6 +109,8 @@ static const Handler handlers[CONTROL_VERB_COUNT] = {
         [CONTROL_SYNC] = control_sync,
         [CONTROL_ACCEPT_REMOVALS] = handle_accept_removals,
         [CONTROL_FORGET] = control_forget,
+        [CONTROL_TEST_WEBHOOK] = control_test_webhook,
+        [CONTROL_REPLAY_WEBHOOK] = control_replay_webhook,
 };
 
 void control_refuse_account(Client *k, const char *name) {

@@ -239,10 +239,11 @@ void control_free(Control *c) {
         free(c);
 }
 
-void control_use(Control *c, const Config *config, Schedule *schedule) {
+void control_use(Control *c, Config *config, Schedule *schedule, Webhooks *webhooks) {
         if (!c)
                 return;
         c->config = config;
         c->schedule = schedule;
+        c->webhooks = webhooks;
         control_recheck_watches(c);
 }

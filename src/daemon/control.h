@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "conf/config.h"
 #include "daemon/schedule.h"
+#include "daemon/webhooks.h"
 
 /* The control socket: where rosterctl asks a running rosterd to do something (control/protocol.h has
  * the language).  Nothing that a client does, or does not do, holds anything else up: lines, answers,
@@ -18,8 +19,8 @@ int control_new(const SyncWorld *world, const char *path, Control **ret, Error *
 void control_free(Control *c);
 DEFINE_CLEANUP(Control *, control_free)
 
-/* What requests are about from now on; both must stay until the next call.  c may be NULL. */
-void control_use(Control *c, const Config *config, Schedule *schedule);
+/* What requests are about from now on; all must stay until the next call.  c may be NULL. */
+void control_use(Control *c, Config *config, Schedule *schedule, Webhooks *webhooks);
 
 /* A run has ended.  c may be NULL. */
 void control_run_ended(Control *c, const AccountConfig *account, const SyncResult *result);

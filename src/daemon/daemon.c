@@ -27,6 +27,7 @@
 #include "daemon/retention.h"
 #include "daemon/schedule.h"
 #include "daemon/service.h"
+#include "daemon/webhooks.h"
 
 typedef struct Daemon {
         const Options *options;
@@ -37,6 +38,7 @@ typedef struct Daemon {
         Http *http;
         Batch *batch;
         Deliver *deliver;
+        Webhooks *webhooks;
         Report *report;
         Schedule *schedule;
         Retention *retention;
@@ -51,6 +53,7 @@ static void daemon_clear(Daemon *d) {
         schedule_free(d->schedule);
         retention_free(d->retention);
         report_free(d->report);
+        webhooks_free(d->webhooks);
         deliver_free(d->deliver);
         batch_free(d->batch);
         http_free(d->http);
@@ -125,6 +128,7 @@ static void on_committed(void *userdata) {
         Daemon *d = userdata;
 
         deliver_poke(d->deliver);
+        webhooks_poke(d->webhooks);
 }
 
 static void on_lost(const Error *why, void *userdata) {
@@ -133,6 +137,7 @@ static void on_lost(const Error *why, void *userdata) {
         store_failed(d, why);
         schedule_lost(d->schedule, why);
         deliver_poke(d->deliver);
+        webhooks_poke(d->webhooks);
 }
 
 /* The first failure is an event and told by the journal sink; this is what goes beyond. */
@@ -163,6 +168,20 @@ static void log_run(Daemon *d, const AccountConfig *account, const SyncResult *r
                          name, result->skipped, result->skipped_why);
 }
 
+static void on_webhooks_changed(void *userdata) {
+        Daemon *d = userdata;
+
+        if (d->report && d->schedule)
+                report_soon(d->report);
+}
+
+/* --once: what could be delivered is. */
+static void on_all_sent(void *userdata) {
+        Daemon *d = userdata;
+
+        (void) sd_event_exit(d->event, 0);
+}
+
 static void on_run_ended(const AccountConfig *account, const SyncResult *result, void *userdata) {
         Daemon *d = userdata;
 
@@ -172,7 +191,9 @@ static void on_run_ended(const AccountConfig *account, const SyncResult *result,
         if (!d->options->once)
                 return;
         d->once_failed = d->once_failed || result->outcome != RUN_COMPLETE;
-        if (schedule_is_idle(d->schedule))
+        if (schedule_is_idle(d->schedule) && batch_flush(d->batch, NULL) >= 0)
+                webhooks_finish(d->webhooks, on_all_sent);
+        else if (schedule_is_idle(d->schedule))
                 (void) sd_event_exit(d->event, 0);
 }
 
@@ -206,6 +227,8 @@ static void reload(Daemon *d) {
         if (r >= 0)
                 r = bind_accounts(d->store, fresh, &keys, &err);
         if (r >= 0)
+                r = webhooks_apply(d->webhooks, fresh, keys, &err);
+        if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL, "the old configuration goes on: %s",
@@ -224,8 +247,8 @@ static void reload(Daemon *d) {
                 store_failed(d, &err);
         log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",
                  d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts");
-        report_use(d->report, d->config, d->keys, d->schedule);
-        control_use(d->control, d->config, d->schedule);
+        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
+        control_use(d->control, d->config, d->schedule, d->webhooks);
 }
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
@@ -308,6 +331,9 @@ static int set_up(Daemon *d, Error *err) {
         if (r >= 0)
                 r = deliver_new(d->event, d->store, &d->deliver, err);
         if (r >= 0)
+                r = webhooks_new(d->event, d->http, d->store, on_webhooks_changed, d, &d->webhooks,
+                                 err);
+        if (r >= 0)
                 r = report_new(d->event, d->store, &d->report, err);
         if (r >= 0)
                 r = retention_new(d->event, d->store, &d->retention, err);
@@ -326,7 +352,7 @@ static void listen_for_requests(Daemon *d) {
         if (control_new(&d->world, d->config->control_socket, &d->control, &err) < 0)
                 log_line(LOG_WARNING, LOG_ID_CONTROL_FAILED, NULL,
                          "rosterctl cannot reach this rosterd: %s", err.msg);
-        control_use(d->control, d->config, d->schedule);
+        control_use(d->control, d->config, d->schedule, d->webhooks);
 }
 
 static void queue_once(Daemon *d) {
@@ -358,8 +384,10 @@ static int check_once_names(const Options *o, const Config *config) {
 
 static int run_loop(Daemon *d) {
         Error err = { 0 };
-        int status, r = schedule_apply(d->schedule, d->config, d->keys, !d->options->once, &err);
+        int status, r = webhooks_apply(d->webhooks, d->config, d->keys, &err);
 
+        if (r >= 0)
+                r = schedule_apply(d->schedule, d->config, d->keys, !d->options->once, &err);
         if (r < 0)
                 return start_refused(&err);
         if (!d->options->once)
@@ -367,7 +395,7 @@ static int run_loop(Daemon *d) {
                          "rosterd %s watches %zu %s; the roster is in %s", PACKAGE_VERSION,
                          d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts",
                          d->config->database);
-        report_use(d->report, d->config, d->keys, d->schedule);
+        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
         report_now(d->report);
         if (!d->options->once)
                 listen_for_requests(d);
@@ -383,7 +411,8 @@ static int run_loop(Daemon *d) {
         service_stopping();
         schedule_stop(d->schedule, "rosterd was stopped");
         (void) batch_flush(d->batch, NULL);
-        if (status != EXIT_DATABASE_REFUSED && !deliver_drain(d->deliver))
+        if (status != EXIT_DATABASE_REFUSED &&
+            (!deliver_drain(d->deliver) || !webhooks_all_told(d->webhooks)))
                 d->once_failed = true;
         if (d->options->once)
                 retention_round(d->retention);

@@ -14,10 +14,10 @@ void log_set_level(int priority) {
         level = priority;
 }
 
-void log_full(int priority, const char *message_id, const char *account, const char *file, int line,
-              const char *func, const char *fmt, ...) {
+void log_full(int priority, const char *message_id, const char *field, const char *value,
+              const char *file, int line, const char *func, const char *fmt, ...) {
+        const JournalField fields[] = { { field, value } };
         char raw[1024], clean[1024];
-        const JournalField field = { "ROSTERD_ACCOUNT", account };
         va_list ap;
         int n;
 
@@ -33,7 +33,7 @@ void log_full(int priority, const char *message_id, const char *account, const c
                 &(JournalLine){ .priority = priority,
                                 .message_id = message_id,
                                 .message = text_clean(clean, sizeof clean, raw, strlen(raw)),
-                                .fields = &field,
+                                .fields = fields,
                                 .n_fields = 1,
                                 .file = file,
                                 .line = line,

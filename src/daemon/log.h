@@ -19,17 +19,29 @@
 #define LOG_ID_CONTROL_FAILED "7bf83c46779012df4965fb36f9429753"
 #define LOG_ID_REMOVALS_ACCEPTED "9857829473641f116a14cf5c4058713b"
 #define LOG_ID_FORGOTTEN "52d3467d580e39e288581756775824be"
+#define LOG_ID_WEBHOOK_REPLAYED "9c4223c2f763c1a8cfabb8d703fc03a8"
 #define LOG_ID_FORGET_FAILED "f58620d2a1e484aadf720feb801ea1e6"
+#define LOG_ID_WEBHOOK_FAILING "53bb6a19421540d582a0131e80df55d5"
+#define LOG_ID_WEBHOOK_RECOVERED "8ed3f9687a5346b08cb30d41b2917067"
+#define LOG_ID_WEBHOOK_DEAD_LETTER "54aeb7de33c44aca840c84df1003af6b"
+#define LOG_ID_WEBHOOK_STOPPED "3a608d989f0043c6a7728db00c087c17"
 
 /* What is less urgent than this is left out; LOG_INFO at first. */
 void log_set_level(int priority);
 
 /* One line to the journal or stderr.  message_id and account may be NULL.  Only daemon/ logs, once,
  * at the place that knows the context; never a secret. */
-#define log_line(priority, message_id, account, ...) \
-        log_full(priority, message_id, account, __FILE__, __LINE__, __func__, __VA_ARGS__)
+#define log_line(priority, message_id, account, ...)                                             \
+        log_full(priority, message_id, "ROSTERD_ACCOUNT", account, __FILE__, __LINE__, __func__, \
+                 __VA_ARGS__)
+/* The same about a webhook, by its name. */
+#define log_webhook(priority, message_id, webhook, ...)                                          \
+        log_full(priority, message_id, "ROSTERD_WEBHOOK", webhook, __FILE__, __LINE__, __func__, \
+                 __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, NULL, NULL, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, NULL, NULL, __VA_ARGS__)
 
-void log_full(int priority, const char *message_id, const char *account, const char *file, int line,
-              const char *func, const char *fmt, ...) __attribute__((format(printf, 7, 8)));
+/* field is the journal's name for what value is; value may be NULL. */
+void log_full(int priority, const char *message_id, const char *field, const char *value,
+              const char *file, int line, const char *func, const char *fmt, ...)
+        __attribute__((format(printf, 8, 9)));

@@ -175,6 +175,66 @@ static int put_users(Metrics *m, FILE *f, Error *err) {
         return 0;
 }
 
+/* ---- webhooks ---- */
+
+/* What is known of one webhook when the file is written. */
+typedef struct HookFigures {
+        WebhookFigures now;
+        SinkBacklog backlog;
+} HookFigures;
+
+#define HOOK_FIGURE(name, expr)                    \
+        static double name(const HookFigures *f) { \
+                return (double) (expr);            \
+        }
+HOOK_FIGURE(hook_pending, f->backlog.pending)
+HOOK_FIGURE(hook_dead, f->backlog.dead)
+HOOK_FIGURE(hook_failing, f->now.state->attempts)
+HOOK_FIGURE(hook_success, f->now.state->last_success_at / 1000)
+HOOK_FIGURE(hook_stopped, f->now.stopped)
+
+static const struct {
+        const char *name, *help;
+        double (*value)(const HookFigures *f);
+} hook_table[] = {
+        { "rosterd_webhook_pending_events", "Events after the last that it has finished with.",
+          hook_pending },
+        { "rosterd_webhook_failed_attempts_in_a_row",
+          "Attempts that failed since it last took one.", hook_failing },
+        { "rosterd_webhook_last_success_timestamp_seconds", "When it last took an event; 0: never.",
+          hook_success },
+        { "rosterd_webhook_dead_letters", "Events that were given up and are still kept.",
+          hook_dead },
+        { "rosterd_webhook_stopped", "1 while it is stopped because it answered 410.",
+          hook_stopped },
+};
+
+static int put_webhooks(Metrics *m, FILE *f, const Webhooks *webhooks, Error *err) {
+        size_t n = webhooks_count(webhooks);
+        CLEANUP_FREE HookFigures *figures = calloc(n + 1, sizeof *figures);
+
+        if (!figures)
+                return error_set(err, -ENOMEM, "out of memory");
+        for (size_t i = 0; i < n; i++) {
+                int r;
+
+                figures[i].now = webhooks_figures(webhooks, i);
+                r = store_sink_backlog(m->store, figures[i].now.sink, figures[i].now.state->cursor,
+                                       &figures[i].backlog, err);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t k = 0; n > 0 && k < sizeof hook_table / sizeof hook_table[0]; k++) {
+                put_head(f, hook_table[k].name, "gauge", hook_table[k].help);
+                for (size_t i = 0; i < n; i++) {
+                        fprintf(f, "%s{", hook_table[k].name);
+                        put_label(f, "webhook", figures[i].now.name);
+                        fprintf(f, "} %.15g\n", hook_table[k].value(&figures[i]));
+                }
+        }
+        return 0;
+}
+
 static int collect(Metrics *m, const Config *config, const int64_t *keys, Figures *figures,
                    Error *err) {
         for (size_t i = 0; i < config->n_accounts; i++) {
@@ -193,7 +253,8 @@ static int collect(Metrics *m, const Config *config, const int64_t *keys, Figure
         return 0;
 }
 
-static int put_all(Metrics *m, const Config *config, const int64_t *keys, FILE *f, Error *err) {
+static int put_all(Metrics *m, const Config *config, const int64_t *keys, const Webhooks *webhooks,
+                   FILE *f, Error *err) {
         Figures *figures = calloc(config->n_accounts + 1, sizeof *figures);
         int r = figures ? collect(m, config, keys, figures, err)
                         : error_set(err, -ENOMEM, "out of memory");
@@ -204,13 +265,16 @@ static int put_all(Metrics *m, const Config *config, const int64_t *keys, FILE *
                 put_accounts(f, figures, config->n_accounts);
                 r = put_users(m, f, err);
         }
+        if (r >= 0)
+                r = put_webhooks(m, f, webhooks, err);
         for (size_t i = 0; figures && i < config->n_accounts; i++)
                 account_state_clear(&figures[i].state);
         free(figures);
         return r;
 }
 
-int metrics_write(Metrics *m, const Config *config, const int64_t *keys, Error *err) {
+int metrics_write(Metrics *m, const Config *config, const int64_t *keys, const Webhooks *webhooks,
+                  Error *err) {
         CLEANUP_FREE char *text = NULL;
         size_t len = 0;
         FILE *f;
@@ -221,7 +285,7 @@ int metrics_write(Metrics *m, const Config *config, const int64_t *keys, Error *
         f = open_memstream(&text, &len);
         if (!f)
                 return error_set(err, -ENOMEM, "out of memory");
-        r = put_all(m, config, keys, f, err);
+        r = put_all(m, config, keys, webhooks, f, err);
         if (fclose(f) != 0 && r >= 0)
                 r = error_set(err, -ENOMEM, "out of memory");
         if (r < 0)

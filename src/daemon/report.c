@@ -20,13 +20,14 @@ struct Report {
         const Config *config;
         const int64_t *keys;
         const Schedule *schedule;
+        const Webhooks *webhooks;
         bool metrics_failing; /* and said so */
 };
 
 static void write_metrics(Report *r) {
         Error err = { 0 };
 
-        if (metrics_write(r->metrics, r->config, r->keys, &err) >= 0) {
+        if (metrics_write(r->metrics, r->config, r->keys, r->webhooks, &err) >= 0) {
                 r->metrics_failing = false;
                 return;
         }
@@ -35,7 +36,27 @@ static void write_metrics(Report *r) {
         r->metrics_failing = true;
 }
 
-/* "1204 users of 2 accounts; syncing acme; 1 failing: globex" */
+static void print_failing(FILE *f, const char *what, size_t n, const char *name) {
+        if (n > 0)
+                fprintf(f, "; %zu %sfailing: %s%s", n, what, name, n > 1 ? " and others" : "");
+}
+
+static void print_webhooks(const Report *r, FILE *f) {
+        const char *name = NULL;
+        size_t failing = 0;
+
+        for (size_t i = 0; i < webhooks_count(r->webhooks); i++) {
+                WebhookFigures w = webhooks_figures(r->webhooks, i);
+
+                if (w.state->attempts > 0 || w.stopped) {
+                        failing++;
+                        name = w.name;
+                }
+        }
+        print_failing(f, failing == 1 ? "webhook " : "webhooks ", failing, name);
+}
+
+/* "1204 users of 2 accounts; syncing acme; 1 failing: globex; 1 webhook failing: ops" */
 static void print_status(Report *r, FILE *f) {
         ScheduleCounts c = schedule_counts(r->schedule);
         size_t failing = 0;
@@ -61,8 +82,8 @@ static void print_status(Report *r, FILE *f) {
         if (c.running > 0)
                 fprintf(f, "; syncing %s%s", c.running_name,
                         c.running + c.queued > 1 ? " and others" : "");
-        if (failing > 0)
-                fprintf(f, "; %zu failing: %s%s", failing, name, failing > 1 ? " and others" : "");
+        print_failing(f, "", failing, name);
+        print_webhooks(r, f);
 }
 
 static void tell_status(Report *r) {
@@ -118,18 +139,24 @@ void report_free(Report *r) {
         free(r);
 }
 
-void report_use(Report *r, const Config *config, const int64_t *keys, const Schedule *schedule) {
+void report_use(Report *r, const Config *config, const int64_t *keys, const Schedule *schedule,
+                const Webhooks *webhooks) {
+        r->webhooks = webhooks;
         r->config = config;
         r->keys = keys;
         r->schedule = schedule;
 }
 
-void report_run(Report *r, const char *account, const SyncResult *result) {
+void report_soon(Report *r) {
         int enabled = SD_EVENT_OFF;
 
-        metrics_count_run(r->metrics, account, result);
         if (sd_event_source_get_enabled(r->timer, &enabled) > 0 && enabled != SD_EVENT_OFF)
                 return; /* it is under way */
         (void) sd_event_source_set_time_relative(r->timer, USEC_PER_SEC);
         (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+}
+
+void report_run(Report *r, const char *account, const SyncResult *result) {
+        metrics_count_run(r->metrics, account, result);
+        report_soon(r);
 }

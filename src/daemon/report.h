@@ -3,6 +3,7 @@
 
 #include "conf/config.h"
 #include "daemon/schedule.h"
+#include "daemon/webhooks.h"
 #include "store/store.h"
 
 /* Keeps systemd's status sentence and the metrics file current, at most once a second. */
@@ -13,10 +14,14 @@ void report_free(Report *r);
 DEFINE_CLEANUP(Report *, report_free)
 
 /* What is reported of; all borrowed until the next call.  keys as for schedule_apply(). */
-void report_use(Report *r, const Config *config, const int64_t *keys, const Schedule *schedule);
+void report_use(Report *r, const Config *config, const int64_t *keys, const Schedule *schedule,
+                const Webhooks *webhooks);
 
 /* A run has ended: counts it, and reports within a second. */
 void report_run(Report *r, const char *account, const SyncResult *result);
+
+/* Something has changed: reports within a second. */
+void report_soon(Report *r);
 
 /* Reports at once. */
 void report_now(Report *r);

@@ -13,6 +13,7 @@
 #define STEP_PAUSE (200 * USEC_PER_MSEC)
 #define STEP_ROWS 500
 #define ROUND_STEPS 100
+#define SINK_AGE (30 * 24 * 3600 * INT64_C(1000)) /* ms: of a webhook that was taken out */
 
 struct Retention {
         Store *store;
@@ -29,7 +30,8 @@ static bool step(Retention *r) {
         /* A transaction of the runs is open: this is not urgent enough to be undone with it. */
         if (store_in_transaction(r->store))
                 return true;
-        if (store_prune(r->store, before, STEP_ROWS, &more, &err) >= 0)
+        if (store_sinks_forget(r->store, time_now_ms() - SINK_AGE, &err) >= 0 &&
+            store_prune(r->store, before, STEP_ROWS, &more, &err) >= 0)
                 return more;
         log_line(LOG_WARNING, NULL, NULL, "old events stay for now: %s", err.msg);
         return false;

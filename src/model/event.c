@@ -9,6 +9,8 @@
 const EventType event_types[EVENT_KIND_COUNT] = { EVENT_KINDS(EVENT_KIND_ROW) };
 #undef EVENT_KIND_ROW
 
+_Static_assert(EVENT_KIND_COUNT < 32, "EventMask has a bit for each kind");
+
 EventKind event_kind_from_name(const char *name) {
         unsigned i = 0;
 

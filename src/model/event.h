@@ -38,6 +38,11 @@
 typedef enum EventKind { EVENT_KINDS(EVENT_KIND_ENUM) EVENT_KIND_COUNT } EventKind;
 #undef EVENT_KIND_ENUM
 
+/* A set of kinds. */
+typedef uint32_t EventMask;
+#define EVENT_BIT(kind) (UINT32_C(1) << (kind))
+#define EVENT_MASK_ALL (EVENT_BIT(EVENT_KIND_COUNT) - 1)
+
 typedef struct EventType {
         const char *name;
         int priority;           /* LOG_* of syslog(3) */

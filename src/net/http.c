@@ -381,10 +381,12 @@ static int set_signing(HttpCall *c, const HttpSigning *s, Error *err) {
 #define SET(option, value) (curl_easy_setopt(c->easy, CURLOPT_##option, (value)) == CURLE_OK)
 
 static bool set_method(HttpCall *c, const HttpRequest *req) {
+        const char *body = req->body ? req->body : "";
+
         if (req->method == HTTP_GET)
                 return SET(HTTPGET, 1L);
         return SET(POST, 1L) && SET(POSTFIELDSIZE_LARGE, (curl_off_t) req->body_len) &&
-               SET(COPYPOSTFIELDS, req->body ? req->body : "") &&
+               (req->body_stays ? SET(POSTFIELDS, body) : SET(COPYPOSTFIELDS, body)) &&
                (req->method == HTTP_POST || SET(CUSTOMREQUEST, "PUT"));
 }
 

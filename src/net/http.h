@@ -39,6 +39,14 @@ typedef struct HttpResult {
 /* A header of the answer by name (any case), or NULL; valid during on_done. */
 const char *http_header(const HttpResult *res, const char *name);
 
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7; its two obsolete forms are not read) as wall
+ * clock, ms.  0 or -EINVAL. */
+int http_date(const char *text, int64_t *ret);
+
+/* Retry-After (RFC 9110, 10.2.3), seconds or a date, in microseconds from now_ms; more than an hour
+ * is cut to one, and what makes no sense or lies behind us is none: 0.  Valid during on_done. */
+uint64_t http_retry_after(const HttpResult *res, int64_t now_ms);
+
 /* Runs from the event loop, never from within http_start().  It may start and cancel other calls; it
  * must not free the Http. */
 typedef void (*HttpDone)(const HttpResult *res, void *userdata);
@@ -55,8 +63,8 @@ typedef enum HttpMethod {
         HTTP_PUT,
 } HttpMethod;
 
-/* Everything is copied before http_start() returns; headers, which may be secret, are wiped with the
- * call.  Times are microseconds. */
+/* Everything is copied before http_start() returns, but a body that stays; headers, which may be
+ * secret, are wiped with the call.  Times are microseconds. */
 typedef struct HttpRequest {
         HttpMethod method;
         const char *url;            /* for signing its query must be canonical already */
@@ -64,8 +72,9 @@ typedef struct HttpRequest {
         size_t n_headers;
         const char *body; /* of a POST or PUT; NULL: empty */
         size_t body_len;
-        const HttpSigning *signing;        /* NULL: not signed */
-        const char *ca_file, *proxy;       /* NULL: the system's, none but the environment's */
+        bool body_stays;             /* it is valid until the call has ended: no copy is made */
+        const HttpSigning *signing;  /* NULL: not signed */
+        const char *ca_file, *proxy; /* NULL: the system's, none but the environment's */
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
         /* The status alone is the answer once the head is whole, whatever becomes of the body: too

@@ -170,41 +170,6 @@ static void read_complaint(const HttpResult *res, Complaint *c) {
         (void) json_object_put(o);
 }
 
-/* ---- times in headers ---- */
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110, 5.6.7; its two obsolete forms are not read). */
-static int http_date(const char *text, int64_t *ret) {
-        static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        char iso[TIME_TEXT_SIZE];
-
-        if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0)
-                return -EINVAL;
-        for (size_t m = 0; m < 12; m++)
-                if (memcmp(text + 8, months + 3 * m, 3) == 0) {
-                        (void) snprintf(iso, sizeof iso, "%.4s-%02zu-%.2sT%.8sZ", text + 12, m + 1,
-                                        text + 5, text + 17);
-                        return time_parse(iso, ret);
-                }
-        return -EINVAL;
-}
-
-/* Retry-After (RFC 9110, 10.2.3), seconds or a date, in microseconds; more than an hour is cut to
- * one, and what makes no sense or lies behind us is none. */
-static uint64_t read_retry_after(const HttpResult *res, int64_t now_ms) {
-        const char *text = http_header(res, "Retry-After");
-        uint64_t seconds = 0;
-        int64_t then;
-
-        if (!text || !*text)
-                return 0;
-        if (strspn(text, "0123456789") == strlen(text)) {
-                for (; *text && seconds < 3600; text++)
-                        seconds = seconds * 10 + (uint64_t) (*text - '0');
-        } else if (http_date(text, &then) == 0 && then > now_ms)
-                seconds = (uint64_t) (then - now_ms + 999) / 1000;
-        return seconds < 3600 ? seconds * USEC_PER_SEC : USEC_PER_HOUR;
-}
-
 /* ---- what it means ---- */
 
 /* Exceptions of the service and of AWS's front ends, without "Exception" at the end, and what to do. */
@@ -324,7 +289,7 @@ static void read_error(const HttpResult *res, bool had_continuation, int64_t now
         known = known_by_name(c.name);
         ret->verdict = verdict_of(&c, known, had_continuation);
         if (ret->verdict == SOURCE_RETRY || ret->verdict == SOURCE_THROTTLED)
-                ret->retry_after = read_retry_after(res, now_ms);
+                ret->retry_after = http_retry_after(res, now_ms);
 
         if (c.status < 300)
                 (void) snprintf(advice, sizeof advice, "that is no page of users");

@@ -26,21 +26,16 @@ int store_event_append(Store *s, int64_t account, Event *e, Error *err) {
         return r;
 }
 
-/* *ret stays NULL for a type that only a later version knows. */
+/* Of a row that row_matches() knows the type of. */
 static int read_event(Store *s, sqlite3_stmt *st, Event **ret, Error *err) {
-        CLEANUP(event_freep) Event *e = NULL;
-        const char *type = (const char *) sqlite3_column_text(st, 3);
-        EventKind kind = type ? event_kind_from_name(type) : EVENT_KIND_COUNT;
+        CLEANUP(event_freep) Event *e = calloc(1, sizeof *e);
         char **texts[10];
         int r = 0;
 
-        if (kind == EVENT_KIND_COUNT)
-                return 0;
-        e = calloc(1, sizeof *e);
         if (!e)
                 return error_set(err, -ENOMEM, "out of memory");
         e->seq = sqlite3_column_int64(st, 0);
-        e->kind = kind;
+        e->kind = event_kind_from_name((const char *) sqlite3_column_text(st, 3));
         e->run = sqlite3_column_int64(st, 4);
         if (sqlite3_column_bytes(st, 1) < EVENT_ID_SIZE)
                 memcpy(e->id, sqlite3_column_text(st, 1), (size_t) sqlite3_column_bytes(st, 1));
@@ -63,45 +58,92 @@ void events_free(Event **events, size_t n) {
         free(events);
 }
 
-/* There is no LIMIT, so that events of unknown types do not look like the end of the log. */
-static int read_events(Store *s, sqlite3_stmt *st, size_t max, Event **events, size_t *n,
-                       Error *err) {
-        while (*n < max) {
-                Event *e = NULL;
-                int r = store_step(s, st, "reading events", err);
+/* Whether the row at hand may match; read_event() still has to know its type. */
+static bool row_matches(sqlite3_stmt *st, const EventQuery *q) {
+        const char *type = (const char *) sqlite3_column_text(st, 3);
+        const char *account = (const char *) sqlite3_column_text(st, 5);
+        EventKind kind = type ? event_kind_from_name(type) : EVENT_KIND_COUNT;
 
-                if (r != STMT_ROW)
-                        return r;
-                r = read_event(s, st, &e, err);
+        if (kind == EVENT_KIND_COUNT || !(q->kinds & EVENT_BIT(kind)))
+                return false;
+        for (size_t i = 0; i < q->n_accounts; i++)
+                if (account && strcmp(q->accounts[i], account) == 0)
+                        return true;
+        return q->n_accounts == 0;
+}
+
+static size_t row_bytes(sqlite3_stmt *st) {
+        size_t bytes = 0;
+
+        for (int i = 0; i < sqlite3_column_count(st); i++)
+                bytes += (size_t) sqlite3_column_bytes(st, i);
+        return bytes;
+}
+
+/* There is no LIMIT, so that events that do not match, or whose type only a later version knows, do
+ * not look like the end of the log. */
+static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPage *page,
+                       Error *err) {
+        size_t bytes = 0;
+
+        for (size_t scanned = 0; page->n < q->max; scanned++) {
+                Event *e = NULL;
+                int r;
+
+                if ((q->max_bytes && bytes >= q->max_bytes) ||
+                    (q->max_scan && scanned >= q->max_scan))
+                        return 0;
+                r = store_step(s, st, "reading events", err);
                 if (r < 0)
                         return r;
-                if (e)
-                        events[(*n)++] = e;
+                if (r == STMT_DONE) {
+                        page->end = true;
+                        return 0;
+                }
+                if (row_matches(st, q)) {
+                        bytes += row_bytes(st);
+                        r = read_event(s, st, &e, err);
+                        if (r < 0)
+                                return r;
+                        page->events[page->n++] = e;
+                }
+                page->upto = sqlite3_column_int64(st, 0);
         }
+        return 0;
+}
+
+int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        EventPage page = { .upto = q->after };
+        int r = store_stmt(s, STMT_EVENTS_AFTER, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, q->after) |
+            sqlite3_bind_int64(st, 2, q->upto ? q->upto : INT64_MAX))
+                return store_error(s, err, "reading events");
+        page.events = calloc(q->max + 1, sizeof *page.events);
+        if (!page.events)
+                return error_set(err, -ENOMEM, "out of memory");
+        r = read_events(s, st, q, &page, err);
+        if (r < 0) {
+                events_free(page.events, page.n);
+                return r;
+        }
+        *ret = page;
         return 0;
 }
 
 int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,
                        Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        Event **events = NULL;
-        size_t n = 0;
-        int r = store_stmt(s, STMT_EVENTS_AFTER, &st, err);
+        const EventQuery q = { .after = after, .kinds = EVENT_MASK_ALL, .max = max };
+        EventPage page = { 0 };
+        int r = store_events_read(s, &q, &page, err);
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, after))
-                return store_error(s, err, "reading events");
-        events = calloc(max + 1, sizeof *events);
-        if (!events)
-                return error_set(err, -ENOMEM, "out of memory");
-        r = read_events(s, st, max, events, &n, err);
-        if (r < 0) {
-                events_free(events, n);
-                return r;
-        }
-        *ret = events;
-        *ret_n = n;
+        *ret = page.events;
+        *ret_n = page.n;
         return 0;
 }
 
@@ -115,46 +157,4 @@ int store_event_last_seq(Store *s, int64_t *ret, Error *err) {
                 return r;
         *ret = r == STMT_ROW ? sqlite3_column_int64(st, 0) : 0;
         return 0;
-}
-
-/* ---- cursors ---- */
-
-static int put_cursor(Store *s, StmtId id, const char *sink, int64_t seq, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, id, &st, err);
-
-        if (r < 0)
-                return r;
-        if (store_bind_text(st, 1, sink) | sqlite3_bind_int64(st, 2, seq))
-                return store_error(s, err, "moving a cursor");
-        return store_write(s, st, "moving a cursor", err);
-}
-
-static int get_cursor(Store *s, const char *sink, int64_t *ret, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_CURSOR_GET, &st, err);
-
-        if (r < 0)
-                return r;
-        if (store_bind_text(st, 1, sink))
-                return store_error(s, err, "reading a cursor");
-        r = store_step(s, st, "reading a cursor", err);
-        if (r == STMT_ROW)
-                *ret = sqlite3_column_int64(st, 0);
-        return r;
-}
-
-int store_cursor_open(Store *s, const char *sink, int64_t start_at, int64_t *ret, Error *err) {
-        int r = get_cursor(s, sink, ret, err);
-
-        if (r != STMT_DONE)
-                return r < 0 ? r : 0;
-        r = put_cursor(s, STMT_CURSOR_ADD, sink, start_at, err);
-        if (r >= 0)
-                *ret = start_at;
-        return r;
-}
-
-int store_cursor_move(Store *s, const char *sink, int64_t seq, Error *err) {
-        return put_cursor(s, STMT_CURSOR_MOVE, sink, seq, err);
 }

@@ -138,3 +138,17 @@ int store_run_size(Store *s, int64_t account, int64_t *ret, Error *err) {
         *ret = r == STMT_ROW ? sqlite3_column_int64(st, 0) : 0;
         return 0;
 }
+
+int store_run_is_running(Store *s, int64_t first, int64_t last, bool *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_RUN_RUNNING, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, first) | sqlite3_bind_int64(st, 2, last))
+                return store_error(s, err, "reading the runs");
+        r = store_step(s, st, "reading the runs", err);
+        if (r >= 0)
+                *ret = r == STMT_ROW;
+        return r < 0 ? r : 0;
+}

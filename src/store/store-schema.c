@@ -199,10 +199,24 @@
                              "to_time"                                                            \
                              " FROM period_data WHERE to_time IS NULL OR to_time <> from_time;"
 
+/* ---- version 2: webhooks are delivered ---- */
+
+/* A sink that left the configuration is kept for a while, but is no webhook any more. */
+#define SINKS_2                                                                              \
+        "ALTER TABLE sink_data ADD COLUMN failing_since TEXT;"                               \
+        "ALTER TABLE sink_data ADD COLUMN retired_at TEXT;"                                  \
+        "CREATE INDEX dead_letter_sink ON dead_letter_data (sink);"                          \
+        "DROP VIEW webhooks;"                                                                \
+        "CREATE VIEW webhooks AS SELECT substr(sink, 9) AS webhook, cursor,"                 \
+        " (SELECT count(*) FROM event_data WHERE seq > cursor) AS pending, last_success_at," \
+        " last_error, attempts, next_attempt_at FROM sink_data"                              \
+        " WHERE sink GLOB 'webhook:*' AND retired_at IS NULL;"
+
 /* steps[n] takes version n to n + 1.  Append only: never edit one that has shipped, nor a macro
  * that it is made of (tests/unit/data/schema-v1.sql would say so). */
 static const char *const steps[] = {
         ACCOUNTS USERS USER_VIEWS RUNS EVENTS SINKS USER_HISTORY,
+        SINKS_2,
 };
 const Migrations store_migrations = { steps, sizeof steps / sizeof steps[0] };
 

@@ -102,7 +102,7 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 "SELECT e.seq, e.id, e.time, e.type, e.run_id, a.account, a.account_id, e.user_id,"
                 " e.primary_email, e.field, e.old_value, e.new_value, e.changes, e.detail,"
                 " e.user_image FROM event_data e CROSS JOIN account_data a ON a.key = e.account_key"
-                " WHERE e.seq > ?1 ORDER BY e.seq",
+                " WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq",
         /* the highest ever given, even if that event is deleted */
         [STMT_EVENT_LAST_SEQ] = "SELECT seq FROM sqlite_sequence WHERE name = 'event_data'",
         [STMT_CURSOR_ADD] = "INSERT INTO sink_data (sink, cursor) VALUES (?1, ?2)"
@@ -110,6 +110,41 @@ static const char *const stmt_sql[STMT_COUNT] = {
         [STMT_CURSOR_GET] = "SELECT cursor FROM sink_data WHERE sink = ?1",
         [STMT_CURSOR_MOVE] = "INSERT INTO sink_data (sink, cursor) VALUES (?1, ?2)"
                              " ON CONFLICT (sink) DO UPDATE SET cursor = excluded.cursor",
+
+        /* ---- sinks ---- */
+        [STMT_SINK_GET] = "SELECT cursor, attempts, last_success_at, failing_since,"
+                          " next_attempt_at, last_error FROM sink_data WHERE sink = ?1",
+        [STMT_SINK_PUT] = "UPDATE sink_data SET cursor = ?1, attempts = ?2, last_success_at = ?3,"
+                          " failing_since = ?4, next_attempt_at = ?5, last_error = ?6"
+                          " WHERE sink = ?7",
+        [STMT_SINK_RETIRE] = "UPDATE sink_data SET retired_at = ?1"
+                             " WHERE sink = ?2 AND retired_at IS NULL",
+        [STMT_SINK_UNRETIRE] = "UPDATE sink_data SET retired_at = NULL"
+                               " WHERE sink = ?1 AND retired_at IS NOT NULL",
+        [STMT_SINKS_FORGET] = "DELETE FROM sink_data WHERE retired_at < ?1",
+        [STMT_SINKS_ACTIVE] = "SELECT sink FROM sink_data WHERE retired_at IS NULL",
+        [STMT_SINK_BACKLOG] = "SELECT (SELECT count(*) FROM event_data WHERE seq > ?1),"
+                              " (SELECT count(*) FROM dead_letter_data WHERE sink = ?2)",
+        [STMT_DEAD_LETTER_ADD] = "INSERT INTO dead_letter_data (seq, sink, time, error)"
+                                 " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (seq, sink)"
+                                 " DO UPDATE SET time = excluded.time, error = excluded.error",
+        [STMT_DEAD_LETTERS_FORGET] = "DELETE FROM dead_letter_data WHERE sink IN"
+                                     " (SELECT sink FROM sink_data WHERE retired_at < ?1)",
+        [STMT_DEAD_LETTERS_TAKE_BACK] = "DELETE FROM dead_letter_data INDEXED BY dead_letter_sink"
+                                        " WHERE sink = ?1 AND seq >= ?2",
+        [STMT_RUN_RUNNING] = "SELECT run_id FROM run_data INDEXED BY run_running"
+                             " WHERE outcome = 'running' AND account_key > 0"
+                             " AND run_id BETWEEN ?1 AND ?2 LIMIT 1",
+        /* since when: the last time that it was said; a baseline says it of nobody */
+        [STMT_USERS_SUSPENDED] =
+                "SELECT u.row, a.account, a.account_id, u.user_id, u.primary_email,"
+                " ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"
+                " AND e.account_key = u.account_key AND +e.type = 'user.suspended'"
+                " ORDER BY e.seq DESC LIMIT 1), u.first_seen_at)"
+                " FROM user_data u INDEXED BY user_suspended"
+                " CROSS JOIN account_data a ON a.key = u.account_key"
+                " WHERE u.removed_at IS NULL AND u.user_registration_status = 'Suspended'"
+                " AND u.row > ?1 AND a.active ORDER BY u.row LIMIT ?2",
 
         /* ---- retention ---- */
         [STMT_PRUNE_EVENTS] =

@@ -273,3 +273,51 @@ int store_wipe_pins(Store *s, Error *err) {
                 store_checkpoint(s); /* nor may they stay in the WAL */
         return 0;
 }
+
+/* ---- who is suspended ---- */
+
+void suspended_users_free(SuspendedUser *u, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                free(u[i].account);
+                free(u[i].account_id);
+                free(u[i].user_id);
+                free(u[i].primary_email);
+        }
+        free(u);
+}
+
+static int read_suspended(Store *s, sqlite3_stmt *st, SuspendedUser *u, Error *err) {
+        char **const texts[] = { &u->account, &u->account_id, &u->user_id, &u->primary_email };
+        int r = 0;
+
+        u->row = sqlite3_column_int64(st, 0);
+        for (int i = 0; i < 4 && r >= 0; i++)
+                r = store_column_text(s, st, 1 + i, texts[i], err);
+        return r < 0 ? r : store_column_time(s, st, 5, &u->since, err);
+}
+
+int store_users_suspended(Store *s, int64_t after, size_t max, SuspendedUser **ret, size_t *ret_n,
+                          Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        SuspendedUser *list = NULL;
+        size_t n = 0;
+        int r = store_stmt(s, STMT_USERS_SUSPENDED, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, after) | sqlite3_bind_int64(st, 2, (int64_t) max))
+                return store_error(s, err, "reading who is suspended");
+        list = calloc(max + 1, sizeof *list);
+        if (!list)
+                return error_set(err, -ENOMEM, "out of memory");
+        while (r >= 0 && n < max &&
+               (r = store_step(s, st, "reading who is suspended", err)) == STMT_ROW)
+                r = read_suspended(s, st, &list[n++], err);
+        if (r < 0) {
+                suspended_users_free(list, n);
+                return r;
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}

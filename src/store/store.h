@@ -133,6 +133,18 @@ typedef struct StatusCount {
 int store_status_counts(Store *s, int64_t account, StatusCount **ret, size_t *ret_n, Error *err);
 void status_counts_free(StatusCount *c, size_t n);
 
+/* A listed user of an active account who is suspended now. */
+typedef struct SuspendedUser {
+        int64_t row;
+        char *account, *account_id, *user_id, *primary_email;
+        int64_t since;
+} SuspendedUser;
+
+/* Up to max of them with a row above after, in order of row; the caller's (suspended_users_free). */
+int store_users_suspended(Store *s, int64_t after, size_t max, SuspendedUser **ret, size_t *ret_n,
+                          Error *err);
+void suspended_users_free(SuspendedUser *u, size_t n);
+
 /* ---- runs ---- */
 
 typedef enum RunOutcome {
@@ -155,6 +167,9 @@ int store_run_close(Store *s, int64_t run, const RunCounters *c, RunOutcome outc
  * finished_at is the time of the last sign of life if now is earlier (a clock set back). */
 int store_runs_interrupt(Store *s, int64_t account, const char *error, int64_t now, Error *err);
 
+/* Whether a run from first to last, inclusive, is under way. */
+int store_run_is_running(Store *s, int64_t first, int64_t last, bool *ret, Error *err);
+
 /* The last run of an account that has ended; every member 0 if there is none. */
 typedef struct RunSummary {
         int64_t run, started_at, finished_at;
@@ -170,8 +185,26 @@ int store_run_size(Store *s, int64_t account, int64_t *ret, Error *err);
 /* Appends and numbers e (seq is set). */
 int store_event_append(Store *s, int64_t account, Event *e, Error *err);
 
-/* Up to max events with a seq above after, oldest first; *ret_n of them in *ret, each owned by the
- * caller (events_free).  Only what is committed should be told: call outside a transaction. */
+/* Which events are wanted. */
+typedef struct EventQuery {
+        int64_t after, upto;         /* seq above after, and at most upto; upto 0: to the end */
+        EventMask kinds;             /* of these kinds only */
+        const char *const *accounts; /* and of these accounts, by name; none: of all */
+        size_t n_accounts;
+        size_t max;                 /* at most so many */
+        size_t max_bytes, max_scan; /* stop after so much text, or so many rows; 0: no bound */
+} EventQuery;
+
+typedef struct EventPage {
+        Event **events; /* oldest first; the caller's (events_free) */
+        size_t n;
+        int64_t upto; /* all that match up to this seq are in it; at least EventQuery.after */
+        bool end;     /* there was nothing beyond */
+} EventPage;
+
+/* Only what is committed should be told: call outside a transaction. */
+int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err);
+/* Up to max events of any kind with a seq above after, likewise; *ret_n of them in *ret. */
 int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,
                        Error *err);
 void events_free(Event **events, size_t n);
@@ -181,6 +214,42 @@ int store_event_last_seq(Store *s, int64_t *ret, Error *err);
  * known yet gets a cursor at start_at. */
 int store_cursor_open(Store *s, const char *sink, int64_t start_at, int64_t *ret, Error *err);
 int store_cursor_move(Store *s, const char *sink, int64_t seq, Error *err);
+
+/* What is remembered of a sink that may fail. */
+typedef struct SinkState {
+        int64_t cursor;
+        int64_t last_success_at;
+        char *last_error;        /* of the last attempt; NULL if it did not fail */
+        int64_t attempts;        /* that failed in a row */
+        int64_t failing_since;   /* the first of them; TIME_NONE: none */
+        int64_t next_attempt_at; /* TIME_NONE: at once */
+} SinkState;
+
+void sink_state_clear(SinkState *state);
+/* Reads the state of a sink, which is in use from now on; one that is not known yet begins at
+ * start_at.  *ret is the caller's (sink_state_clear). */
+int store_sink_open(Store *s, const char *sink, int64_t start_at, SinkState *ret, Error *err);
+int store_sink_put(Store *s, const char *sink, const SinkState *state, Error *err);
+/* The sink is no longer in use; its state is kept until store_sinks_forget(). */
+int store_sink_retire(Store *s, const char *sink, int64_t now, Error *err);
+/* Forgets sinks that were retired before that time, and their dead letters. */
+int store_sinks_forget(Store *s, int64_t before, Error *err);
+/* The names of all sinks in use that begin with prefix; the caller's (names_free). */
+int store_sinks_active(Store *s, const char *prefix, char ***ret, size_t *ret_n, Error *err);
+void names_free(char **names, size_t n);
+
+/* The sink gives this event up. */
+int store_dead_letter_add(Store *s, const char *sink, int64_t seq, const char *error, int64_t now,
+                          Error *err);
+
+/* It is to be told again from seq on: forgets its dead letters from there. */
+int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error *err);
+
+typedef struct SinkBacklog {
+        int64_t pending; /* events after the cursor */
+        int64_t dead;    /* letters */
+} SinkBacklog;
+int store_sink_backlog(Store *s, const char *sink, int64_t cursor, SinkBacklog *ret, Error *err);
 
 /* ---- retention ---- */
 

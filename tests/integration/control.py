@@ -23,7 +23,10 @@ class Connection:
     def send(self, request):
         if not isinstance(request, bytes):
             request = json.dumps(request).encode() + b"\n"
-        self.socket.sendall(request)
+        try:
+            self.socket.sendall(request)
+        except BrokenPipeError:  # it has answered already, and will hear no more
+            pass
 
     def read(self):
         """The next answer; None at the end."""

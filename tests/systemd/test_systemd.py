@@ -31,8 +31,10 @@ RELOADED = "ffbf315f4625462d9e19ae418604886d"
 # ---- speaking to systemd and the journal -------------------------------------------------------
 
 def run(*command, status=0, **more):
+    if "input" not in more:
+        more["stdin"] = subprocess.DEVNULL
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          stdin=subprocess.DEVNULL, check=False, timeout=60, **more)
+                          check=False, timeout=60, **more)
     assert status is None or done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}"
     return done.stdout
 
@@ -137,8 +139,9 @@ def installed():
     os.chmod("/usr/sbin/rosterd", 0o755)
     write("/usr/lib/sysusers.d/rosterd.conf", unit_text("rosterd.sysusers"))
     write("/usr/lib/systemd/system/rosterd.service", unit_text("rosterd.service.in"))
-    for unit in ("rosterd-once.service", "rosterd-once.timer"):
+    for unit in ("rosterd-once.service", "rosterd-once.timer", "rosterd-mail.service", "rosterd-mail.timer"):
         write(f"/usr/lib/systemd/system/{unit}", unit_text(f"examples/{unit}"))
+    write("/usr/local/sbin/rosterd-mail", unit_text("examples/rosterd-mail"), 0o755)
     write("/usr/lib/systemd/catalog/rosterd.catalog", unit_text("rosterd.catalog"))
     run("systemd-sysusers", "rosterd.conf")
     run("journalctl", "--update-catalog")
@@ -156,14 +159,16 @@ def chime(installed):
         emulator.patch_user(emulator.ana, PrimaryEmail="ana@example.com")
         journal.begin = time.time()
         yield emulator
-        for unit in ("rosterd-once.timer", "rosterd-once.service", "rosterd.service"):
+        for unit in ("rosterd-mail.timer", "rosterd-mail.service", "rosterd-once.timer", "rosterd-once.service",
+                     "rosterd.service"):
             run("systemctl", "kill", "-s", "KILL", "--kill-who=all", unit, status=None)
             run("systemctl", "stop", unit, status=None)
             run("systemctl", "reset-failed", unit, status=None)
-        for unit in ("rosterd", "rosterd-once"):
+        for unit in ("rosterd", "rosterd-once", "rosterd-mail"):
             shutil.rmtree(f"/etc/systemd/system/{unit}.service.d", ignore_errors=True)
-        shutil.rmtree("/etc/systemd/system/rosterd-once.timer.d", ignore_errors=True)
-        shutil.rmtree("/var/lib/rosterd", ignore_errors=True)
+            shutil.rmtree(f"/etc/systemd/system/{unit}.timer.d", ignore_errors=True)
+            shutil.rmtree(f"/var/lib/{unit}", ignore_errors=True)
+        shutil.rmtree("/run/mails", ignore_errors=True)
         shutil.rmtree("/etc/rosterd", ignore_errors=True)
         run("systemctl", "daemon-reload")
 
@@ -616,7 +621,8 @@ def test_exposure_is_at_most_1_1(installed):
 def test_verify_prints_nothing(installed):
     said = run("systemd-analyze", "verify", "--man=no", *[
         f"/usr/lib/systemd/system/{unit}"
-        for unit in ("rosterd.service", "rosterd-once.service", "rosterd-once.timer")], status=None)
+        for unit in ("rosterd.service", "rosterd-once.service", "rosterd-once.timer", "rosterd-mail.service",
+                     "rosterd-mail.timer")], status=None)
     assert [line for line in said.splitlines() if "rosterd" in line] == []
 
 
@@ -642,3 +648,126 @@ def test_the_oneshot_fails_when_a_sync_does(chime):
     chime.fault("status", exception="ForbiddenException", times="always")
     run("systemctl", "start", "rosterd-once", status=1)
     assert show("ExecMainStatus", "rosterd-once") == "1"
+
+
+# ---- mail from the journal -----------------------------------------------------------------------
+
+MAILER = """#!/bin/sh
+# keeps what it is given; fails, or is killed, when told to
+cd /run/mails || exit 1
+[ ! -e broken ] || exit 75
+cat >"mail.$$.new"
+mv "mail.$$.new" "mail.$(date +%s%N)"
+[ ! -e kill ] || kill -9 "$PPID"
+"""
+
+
+@pytest.fixture
+def mails(chime):
+    """The mails so far, oldest first, as lists of lines; mails.send() runs the unit."""
+    os.mkdir("/run/mails")
+    shutil.chown("/run/mails", "rosterd", "rosterd")
+    write("/usr/local/sbin/fake-sendmail", MAILER, 0o755)
+    dropin("sendmail", "Environment=SENDMAIL=/usr/local/sbin/fake-sendmail MAIL_TO=ops@example.com", "rosterd-mail")
+
+    class Mails:
+        def __call__(self):
+            names = sorted(name for name in os.listdir("/run/mails") if re.fullmatch(r"mail\.\d+", name))
+            return [open(f"/run/mails/{name}", encoding="utf-8").read().splitlines() for name in names]
+
+        def send(self, status=0):
+            run("journalctl", "--sync")
+            run("systemctl", "start", "rosterd-mail", status=status)
+
+    return Mails()
+
+
+def suspend(chime, index):
+    """Suspends the user of this index, and waits until the journal has it."""
+    user = chime.users(offset=index, limit=1)[0]["UserId"]
+    chime.patch_user(user, UserRegistrationStatus="Suspended", PrimaryEmail=f"user{index}@example.com")
+    sync_now(chime)
+    wait_message(f"user{index}@example.com was suspended")
+
+
+def body(mail):
+    """What a mail says, without the times of its lines."""
+    text = mail[mail.index("") + 1:]
+    return [re.sub(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ", "", line) for line in text if line and "journalctl -x" not in line]
+
+
+def was_suspended(index):
+    return f"acme: user{index}@example.com was suspended (was Registered)"
+
+
+def test_mail_tells_what_is_new_once(chime, mails):
+    configure(chime)
+    start_and_baseline()
+    suspend(chime, 1)
+    mails.send()  # the first time: what is past is not mailed
+    assert mails() == []
+    mails.send()
+    assert mails() == []
+
+    suspend(chime, 2)
+    suspend(chime, 3)
+    chime.patch_user(chime.ana, DisplayName="Ana")  # user.updated is not asked for
+    sync_now(chime)
+    mails.send()
+    (mail,) = mails()
+    assert "To: ops@example.com" in mail
+    assert f"Subject: rosterd on {run('uname', '-n').strip()}: 2 messages" in mail
+    assert body(mail) == [was_suspended(2), was_suspended(3)]
+    mails.send()
+    assert len(mails()) == 1
+
+
+def test_mail_survives_restarts_and_a_failing_mailer(chime, mails):
+    configure(chime)
+    start_and_baseline()
+    mails.send()
+    suspend(chime, 1)
+    open("/run/mails/broken", "w").close()
+    mails.send(status=1)
+    assert mails() == []
+    suspend(chime, 2)
+    run("systemctl", "restart", "systemd-journald")
+    run("journalctl", "--rotate")
+    os.unlink("/run/mails/broken")
+    mails.send()
+    assert body(mails()[-1]) == [was_suspended(1), was_suspended(2)]
+
+    # killed between the mail and the note of it: that mail comes twice, and nothing is lost
+    suspend(chime, 3)
+    open("/run/mails/kill", "w").close()
+    mails.send(status=1)
+    os.unlink("/run/mails/kill")
+    suspend(chime, 4)
+    mails.send()
+    mails.send()
+    assert [body(mail) for mail in mails()[1:]] == [[was_suspended(3)], [was_suspended(3), was_suspended(4)]]
+
+
+def test_mail_goes_by_itself(chime, mails):
+    configure(chime)
+    start_and_baseline()
+    write("/etc/systemd/system/rosterd-mail.timer.d/soon.conf",
+          "[Timer]\nOnBootSec=\nOnUnitInactiveSec=\nOnActiveSec=100ms\nOnUnitInactiveSec=200ms\nAccuracySec=1ms\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "start", "rosterd-mail.timer")
+    wait_until(lambda: os.path.exists("/var/lib/rosterd-mail/cursor"), message="its first place in the journal")
+    suspend(chime, 1)
+    wait_until(mails, message="a mail")
+    assert body(mails()[0]) == [was_suspended(1)]
+
+
+def test_mail_is_not_fooled_by_others(chime, mails):
+    configure(chime)
+    start_and_baseline()
+    mails.send()
+    run("runuser", "-u", "stranger", "--", "logger", "--journald", status=None,
+        input=f"MESSAGE_ID={SUSPENDED}\nMESSAGE=acme: the chief was suspended\n")
+    wait_until(lambda: run("journalctl", "-q", "-o", "cat", f"MESSAGE_ID={SUSPENDED}").count("the chief"))
+    suspend(chime, 1)
+    mails.send()
+    assert [body(mail) for mail in mails()] == [[was_suspended(1)]]

@@ -27,7 +27,9 @@ for f in sbin/rosterd bin/rosterctl \
         share/man/man8/rosterd.8 share/bash-completion/completions/rosterctl \
         share/zsh/site-functions/_rosterctl share/fish/vendor_completions.d/rosterctl.fish \
         lib/systemd/system/rosterd.service lib/sysusers.d/rosterd.conf \
-        lib/systemd/catalog/rosterd.catalog share/doc/rosterd/examples/rosterd-once.timer; do
+        lib/systemd/catalog/rosterd.catalog share/doc/rosterd/examples/rosterd-once.timer \
+        share/doc/rosterd/examples/rosterd-mail share/doc/rosterd/examples/rosterd.rules.yml \
+        share/doc/rosterd/webhooks.md share/doc/rosterd/event.schema.json; do
         [ -s "$root/i/usr/$f" ] || echo "/usr/$f is not there" >>"$root/absent"
 done
 tell "programs, manuals, completion, unit, user, catalog and examples are installed" "$root/absent"
@@ -55,7 +57,9 @@ if command -v systemd-analyze >/dev/null && systemd-analyze --help | grep -q -- 
         sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' "$unit" >"$root/units/rosterd.service"
         sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' "$srcdir/systemd/examples/rosterd-once.service" \
                 >"$root/units/rosterd-once.service"
-        cp "$srcdir/systemd/examples/rosterd-once.timer" "$root/units/"
+        sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' "$srcdir/systemd/examples/rosterd-mail.service" \
+                >"$root/units/rosterd-mail.service"
+        cp "$srcdir"/systemd/examples/*.timer "$root/units/"
         systemd-analyze verify --man=no "$root"/units/* 2>&1 | grep -E 'rosterd|units/' >"$root/verify"
         tell "systemd-analyze verify has nothing to say" "$root/verify"
 else

@@ -157,6 +157,11 @@ static const char *render(const ConfigKey *k, const void *base) {
                         if (w->value == *(const int *) slot)
                                 return w->word;
                 return "(unknown word)";
+        case VALUE_SEQ:
+                if (*(const uint64_t *) slot == REPLAY_FROM_NOW)
+                        return "now";
+                (void) snprintf(out, sizeof out, "%" PRIu64, *(const uint64_t *) slot);
+                return out;
         case VALUE_SHARE:
                 (void) snprintf(out, sizeof out, "%u%s", share->value, share->percent ? "%" : "");
                 return out;
@@ -521,6 +526,35 @@ static const struct {
           IN "5: [webhook ops] timeout: \"soon\" " DURATION "1s, at most 10min" },
         { "give_up_after", OPS "give_up_after = 2y\n",
           IN "5: [webhook ops] give_up_after: \"2y\" is too long; write at most 365d" },
+        { "replay_from", OPS "replay_from = yesterday\n",
+          IN
+          "5: [webhook ops] replay_from: \"yesterday\" is neither the number of an event (seq) nor "
+          "\"now\"" },
+        { "replay_from below 0", OPS "replay_from = -1\n",
+          IN "5: [webhook ops] replay_from: \"-1\" is neither the number of an event (seq) nor "
+             "\"now\"" },
+        { "repeat too short", OPS "format = alertmanager\nrepeat = 100ms\n",
+          IN "6: [webhook ops] repeat: \"100ms\" is too short; write at least 1s" },
+        { "repeat of json", OPS "repeat = 2min\n",
+          IN "5: [webhook ops] repeat: is only for format = alertmanager" },
+        { "batch of slack", OPS "batch = 10\nformat = slack\n",
+          IN "5: [webhook ops] batch: is only for format = json or cloudevents" },
+        { "routing_key of json", OPS "routing_key = 0123456789abcdef\n",
+          IN "5: [webhook ops] routing_key: is only for format = pagerduty" },
+        { "routing_key is not shown", OPS "format = pagerduty\nrouting_key = c4n@ry\n",
+          IN "6: [webhook ops] routing_key: the value is no routing key; write the integration key "
+             "that PagerDuty shows for Events API v2, 32 letters and digits" },
+        { "pagerduty without its key", OPS "format = pagerduty\n",
+          IN "3: [webhook ops] routing_key: is missing; format = pagerduty requires it" },
+        { "no alerts", OPS "format = alertmanager\nevents = user.added\n",
+          IN "6: [webhook ops] events: names nothing that alertmanager makes an alert of: "
+             "user.suspended, sync.failed and sync.removals_held" },
+        { "webhook ca_file", OPS "ca_file = ca.pem\n",
+          IN "5: [webhook ops] ca_file: \"ca.pem\" is not an absolute path; begin it with \"/\"" },
+        { "webhook proxy", OPS "proxy = ftp://h\n",
+          IN
+          "5: [webhook ops] proxy: \"ftp://h\" does not begin with http://, https://, socks5:// or "
+          "socks5h://" },
 };
 
 static void test_mistakes(void **state) {
@@ -592,6 +626,10 @@ static const struct {
         { SECTION_WEBHOOK, "secret = " WHSEC "\nsecret = " WHSEC, "secret", WHSEC "|" WHSEC },
         { SECTION_WEBHOOK, "header = A: b=c:d\nheader = B:\te", "header", "A: b=c:d|B:\te" },
         { SECTION_WEBHOOK, "give_up_after = 1w", "give_up_after", "7d" },
+        { SECTION_WEBHOOK, "replay_from = 17", "replay_from", "17" },
+        { SECTION_WEBHOOK, "replay_from = now", "replay_from", "now" },
+        { SECTION_WEBHOOK, "format = alertmanager\nrepeat = 30s", "repeat", "30s" },
+        { SECTION_WEBHOOK, "format = pagerduty\nrouting_key = R0_k", "routing_key", "R0_k" },
 };
 
 /* A whole configuration with line in the section of this kind. */
@@ -662,6 +700,11 @@ static const struct {
         { SECTION_WEBHOOK, "batch", "1" },
         { SECTION_WEBHOOK, "timeout", "10s" },
         { SECTION_WEBHOOK, "give_up_after", "3d" },
+        { SECTION_WEBHOOK, "routing_key", "(none)" },
+        { SECTION_WEBHOOK, "repeat", "1min" },
+        { SECTION_WEBHOOK, "replay_from", "now" },
+        { SECTION_WEBHOOK, "ca_file", "(none)" },
+        { SECTION_WEBHOOK, "proxy", "(none)" },
         { SECTION_WEBHOOK, "allow_http", "no" },
 };
 

@@ -234,7 +234,7 @@ static void test_newer(void **state) {
         assert_ok(open_and_close(f->path, &all, &err), err);
         check_refused(f->path, -EPROTONOSUPPORT, "version 3");
         assert_int_equal(open_and_close(f->path, &store_migrations, &err), -EPROTONOSUPPORT);
-        assert_non_null(strstr(err.msg, "up to 1"));
+        assert_non_null(strstr(err.msg, "up to 2"));
 }
 
 static void test_foreign_files(void **state) {

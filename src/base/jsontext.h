@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+/* JSON (RFC 8259) written from front to back.  What fails sticks, so that only jsontext_finish()
+ * needs looking at.  All zero is an empty one. */
+typedef struct JsonText {
+        char *text; /* NUL-terminated once something is in it */
+        size_t len, size;
+        bool comma; /* another value stands before the next one */
+        bool failed;
+} JsonText;
+
+/* key is NULL at the top and in arrays.  bracket is one of { [ and } ]. */
+void jsontext_open(JsonText *j, const char *key, char bracket);
+void jsontext_close(JsonText *j, char bracket);
+
+/* A NULL value is null.  Bytes that are not UTF-8 become U+FFFD. */
+void jsontext_string(JsonText *j, const char *key, const char *value);
+void jsontext_bytes(JsonText *j, const char *key, const char *value, size_t len);
+void jsontext_number(JsonText *j, const char *key, int64_t value);
+/* base/timefmt.h writes it; TIME_NONE is null. */
+void jsontext_time(JsonText *j, const char *key, int64_t ms);
+/* json is JSON already. */
+void jsontext_raw(JsonText *j, const char *key, const char *json);
+
+/* Hands the text to the caller in *ret, or frees it and returns -ENOMEM.  j is empty after it. */
+int jsontext_finish(JsonText *j, char **ret);
+
+/* For CLEANUP(): frees what was not finished. */
+static inline void jsontext_clear(JsonText *j) {
+        free(j->text);
+        *j = (JsonText){ 0 };
+}

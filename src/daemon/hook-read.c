@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the log to requests: which events the next one tells, and what becomes of those given up. */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/hook-internal.h"
+
+#define PORTION 128             /* events read at a time, at least */
+#define PORTION_SCAN 2000       /* rows looked at for them */
+#define PARCEL_BYTES (1u << 20) /* text of one request's events, about */
+#define HOLD_FIRST (10 * USEC_PER_SEC)
+#define HOLD_MOST (10 * USEC_PER_MINUTE)
+#define LASTING_REPEATS 4 /* an alert ends by itself if it is not told again so many times */
+
+FormatSettings hook_format_settings(const Hook *h) {
+        int64_t lasting = (int64_t) (h->config->repeat / USEC_PER_MSEC) * LASTING_REPEATS;
+        int64_t now = time_now_ms();
+
+        return (FormatSettings){ .minimal = h->minimal,
+                                 .list = h->config->batch > 1,
+                                 .routing_key = h->config->routing_key,
+                                 .now = now,
+                                 .lasting_until = now + lasting };
+}
+
+/* ---- reading ---- */
+
+/* Formats of alerts have nothing to say about an event that neither begins nor ends one. */
+static bool wants(const Hook *h, const Event *e) {
+        Alert a;
+
+        return h->format->style != FORMAT_ALERTS || alert_from_event(e, &a);
+}
+
+/* Up to max events from after on; at most up to limit, if that is not 0. */
+static int read_portion(Hook *h, int64_t after, int64_t limit, size_t max, EventPage *ret,
+                        Error *err) {
+        const EventQuery q = { .after = after,
+                               .upto = limit,
+                               .kinds = h->mask,
+                               .accounts = (const char *const *) h->config->accounts.items,
+                               .n_accounts = h->config->accounts.count,
+                               .max = max,
+                               .max_bytes = PARCEL_BYTES,
+                               .max_scan = PORTION_SCAN };
+        size_t kept = 0;
+        int r = store_events_read(h->world->store, &q, ret, err);
+
+        for (size_t i = 0; r >= 0 && i < ret->n; i++)
+                if (wants(h, ret->events[i]))
+                        ret->events[kept++] = ret->events[i];
+                else
+                        event_free(ret->events[i]);
+        if (r >= 0)
+                ret->n = kept;
+        return r;
+}
+
+static void drop_queue(Hook *h) {
+        for (size_t i = h->at; i < h->n_queue; i++)
+                event_free(h->queue[i]);
+        free(h->queue);
+        h->queue = NULL;
+        h->n_queue = h->at = 0;
+}
+
+void hook_drop(Hook *h, bool keep_parcel) {
+        bool keep_digest = keep_parcel && h->parcel.upto;
+
+        drop_queue(h);
+        if (!keep_parcel)
+                h->parcel = (Parcel){ 0 };
+        if (keep_digest && h->format->style == FORMAT_DIGEST)
+                return;
+        digest_clear(&h->digest);
+        webhook_id_clear(&h->ids);
+        h->first_run = h->last_run = 0;
+        h->hold_until = 0;
+        h->read_to = h->state.cursor;
+}
+
+/* Puts a page's events behind those in the queue; takes them over, also when it fails. */
+static int enqueue(Hook *h, EventPage *page) {
+        size_t left = h->n_queue - h->at;
+        Event **queue = page->events;
+
+        if (left > 0) {
+                queue = calloc(left + page->n + 1, sizeof *queue);
+                if (!queue) {
+                        events_free(page->events, page->n);
+                        return -ENOMEM;
+                }
+                memcpy(queue, h->queue + h->at, left * sizeof *queue);
+                memcpy(queue + left, page->events, page->n * sizeof *queue);
+                free(page->events);
+        }
+        free(h->queue);
+        h->queue = queue;
+        h->at = 0;
+        h->n_queue = left + page->n;
+        h->read_to = page->upto;
+        return 0;
+}
+
+/* Reads until there are events for one request, or no more.  A request that failed is read whole
+ * again, whatever it takes. */
+static int fill(Hook *h, size_t want, Error *err) {
+        bool end = false, whole = h->parcel.upto != 0;
+
+        while (h->n_queue - h->at < want && !end) {
+                EventPage page = { 0 };
+                size_t have = h->n_queue - h->at;
+                int r;
+
+                if (store_in_transaction(h->world->store)) /* what is in it may yet be undone */
+                        return have > 0 && !whole ? HOOK_READY : HOOK_LATER;
+                r = read_portion(h, h->read_to, h->parcel.upto,
+                                 want - have > PORTION ? want - have : PORTION, &page, err);
+                if (r < 0)
+                        return r;
+                end = page.end;
+                if (!end && page.n == 0) { /* many rows that are not for this webhook */
+                        free(page.events);
+                        h->read_to = page.upto;
+                        return have > 0 && !whole ? HOOK_READY : HOOK_MORE;
+                }
+                if (enqueue(h, &page) < 0)
+                        return error_set(err, -ENOMEM, "out of memory");
+        }
+        return h->n_queue > h->at ? HOOK_READY : HOOK_NOTHING;
+}
+
+/* ---- requests ---- */
+
+static size_t event_bytes(const Event *e) {
+        const char *const texts[] = { e->user, e->changes, e->detail };
+        size_t bytes = 512;
+
+        for (size_t i = 0; i < 3; i++)
+                bytes += texts[i] ? strlen(texts[i]) : 0;
+        return bytes;
+}
+
+static size_t most_events(const Hook *h) {
+        if (h->state.cursor < h->singly_until)
+                return 1;
+        return h->format->most ? h->format->most : h->config->batch;
+}
+
+static void move_cursor(Hook *h, int64_t seq) {
+        if (seq <= h->state.cursor)
+                return;
+        h->state.cursor = seq;
+        h->unsaved = true;
+        h->world->on_changed(h->world->userdata);
+}
+
+/* A new parcel of what stands first in the queue. */
+static void take(Hook *h, size_t most) {
+        Event *const *first = h->queue + h->at;
+        size_t left = h->n_queue - h->at, n = 0, bytes = 0;
+
+        while (n < left && n < most && bytes < PARCEL_BYTES)
+                bytes += event_bytes(first[n++]);
+        h->parcel = (Parcel){ .upto = n == left ? h->read_to : first[n - 1]->seq,
+                              .first = first[0]->seq,
+                              .events = n,
+                              .newest = first[n - 1]->time };
+        move_cursor(h, h->parcel.first - 1); /* over what is not for this webhook */
+}
+
+static int prepare_events(Hook *h, Error *err) {
+        size_t want = h->parcel.upto ? h->parcel.events : most_events(h);
+        int r = fill(h, want, err);
+
+        if (r == HOOK_READY && !h->parcel.upto)
+                take(h, want);
+        if (r == HOOK_READY && h->parcel.events > h->n_queue - h->at)
+                h->parcel.events = h->n_queue - h->at; /* somebody has deleted events */
+        if (r == HOOK_NOTHING && h->parcel.upto) {     /* nothing of it is there any more */
+                hook_finish_parcel(h);
+                return HOOK_MORE;
+        }
+        if (r == HOOK_NOTHING || r == HOOK_MORE)
+                move_cursor(h, h->read_to);
+        return r;
+}
+
+void hook_finish_parcel(Hook *h) {
+        int64_t upto = h->parcel.upto;
+
+        for (size_t i = 0; i < h->parcel.events && h->at < h->n_queue; i++)
+                event_free(h->queue[h->at++]);
+        move_cursor(h, upto);
+        h->parcel = (Parcel){ 0 };
+        if (h->at == h->n_queue)
+                drop_queue(h);
+        if (h->format->style == FORMAT_DIGEST)
+                hook_drop(h, false);
+}
+
+/* ---- digests ---- */
+
+static uint64_t boot_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static uint64_t hold_time(const Hook *h) {
+        uint64_t hold = HOLD_FIRST << (h->early < 10 ? h->early : 10);
+
+        return hold < HOLD_MOST ? hold : HOLD_MOST;
+}
+
+static int digest_portion(Hook *h, EventPage *page, Error *err) {
+        int r = 0;
+
+        for (size_t i = 0; i < page->n && r >= 0; i++) {
+                const Event *e = page->events[i];
+
+                r = digest_add(&h->digest, e, h->minimal);
+                if (r < 0)
+                        break;
+                r = webhook_id_add(&h->ids, e);
+                if (h->digest.events == 1) {
+                        h->parcel.first = e->seq;
+                        h->first_run = e->run;
+                        h->hold_until = boot_usec() + hold_time(h);
+                        move_cursor(h, e->seq - 1);
+                }
+                if (e->run && e->run < h->first_run)
+                        h->first_run = e->run;
+                if (e->run > h->last_run)
+                        h->last_run = e->run;
+                h->parcel.newest = e->time;
+        }
+        events_free(page->events, page->n);
+        if (r < 0) { /* half a portion: begin anew */
+                hook_drop(h, false);
+                return error_set(err, r, "out of memory");
+        }
+        h->read_to = page->upto;
+        return 0;
+}
+
+/* All of it is read.  A digest waits for the runs that it tells of, that one mass change is one
+ * message; but not for long, that whoever is suspended is told soon. */
+static int close_digest(Hook *h, Error *err) {
+        bool running = false;
+        int r;
+
+        if (h->digest.events == 0) {
+                move_cursor(h, h->read_to);
+                return HOOK_NOTHING;
+        }
+        r = store_run_is_running(h->world->store, h->first_run, h->last_run, &running, err);
+        if (r < 0)
+                return r;
+        if (running && boot_usec() < h->hold_until) {
+                uint64_t left = h->hold_until - boot_usec();
+
+                (void) sd_event_source_set_time_relative(h->timer, left < h->hold_until ? left : 0);
+                (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
+                return HOOK_LATER;
+        }
+        h->early = running ? h->early + 1 : 0;
+        h->parcel.upto = h->read_to;
+        h->parcel.events = h->digest.events;
+        return HOOK_READY;
+}
+
+static int prepare_digest(Hook *h, Error *err) {
+        EventPage page = { 0 };
+        bool end;
+        int r;
+
+        if (h->parcel.upto)
+                return HOOK_READY;
+        if (store_in_transaction(h->world->store))
+                return HOOK_LATER;
+        r = read_portion(h, h->read_to, 0, PORTION, &page, err);
+        if (r < 0)
+                return r;
+        end = page.end;
+        r = digest_portion(h, &page, err);
+        if (r < 0)
+                return r;
+        return end ? close_digest(h, err) : HOOK_MORE;
+}
+
+int hook_prepare(Hook *h, Error *err) {
+        return h->format->style == FORMAT_DIGEST ? prepare_digest(h, err) : prepare_events(h, err);
+}
+
+/* ---- bodies ---- */
+
+static int render_alerts(Hook *h, const FormatSettings *settings, char **ret) {
+        CLEANUP_FREE Alert *alerts = calloc(h->parcel.events, sizeof *alerts);
+        size_t n = 0;
+
+        if (!alerts)
+                return -ENOMEM;
+        for (size_t i = 0; i < h->parcel.events; i++)
+                n += alert_from_event(h->queue[h->at + i], &alerts[n]);
+        assert(n == h->parcel.events); /* wants() */
+        return h->format->render_alerts(settings, alerts, n, ret);
+}
+
+static int render(Hook *h, char **ret) {
+        const FormatSettings settings = hook_format_settings(h);
+
+        switch (h->format->style) {
+        case FORMAT_EVENTS:
+                return h->format->render_events(&settings, h->queue + h->at, h->parcel.events, ret);
+        case FORMAT_DIGEST:
+                return h->format->render_digest(&settings, &h->digest, ret);
+        case FORMAT_ALERTS:
+                return render_alerts(h, &settings, ret);
+        }
+        abort();
+}
+
+static int make_id(Hook *h, char id[static WEBHOOK_ID_SIZE]) {
+        WebhookIdMaker ids = { 0 };
+        int r = 0;
+
+        if (h->format->style == FORMAT_DIGEST)
+                return webhook_id_write(&h->ids, id);
+        for (size_t i = 0; i < h->parcel.events && r >= 0; i++)
+                r = webhook_id_add(&ids, h->queue[h->at + i]);
+        if (r >= 0)
+                r = webhook_id_write(&ids, id);
+        webhook_id_clear(&ids);
+        return r;
+}
+
+int hook_render(Hook *h, char **ret_body, char id[static WEBHOOK_ID_SIZE], Error *err) {
+        if (make_id(h, id) < 0 || render(h, ret_body) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        return 0;
+}
+
+/* ---- dead letters ---- */
+
+/* How many of the first events of a page are given up. */
+static size_t count_given_up(const Hook *h, const EventPage *page) {
+        size_t n = 0;
+
+        while (n < page->n && (page->events[n]->seq <= h->parcel.upto ||
+                               (h->bury_before && page->events[n]->time <= h->bury_before)))
+                n++;
+        return n;
+}
+
+/* Dead letters and the cursor that passes them are one transaction. */
+static int bury_page(Hook *h, const EventPage *page, size_t n, int64_t cursor, Error *err) {
+        Store *s = h->world->store;
+        SinkState state = h->state;
+        int r = store_begin(s, err);
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = store_dead_letter_add(s, h->sink, page->events[i]->seq, h->given_up,
+                                          time_now_ms(), err);
+        state.cursor = cursor;
+        if (r >= 0)
+                r = store_sink_put(s, h->sink, &state, err);
+        if (r >= 0)
+                return store_commit(s, err);
+        store_rollback(s);
+        return r;
+}
+
+int hook_bury_some(Hook *h, Error *err) {
+        EventPage page = { 0 };
+        int64_t cursor;
+        bool done;
+        size_t n;
+        int r;
+
+        if (store_in_transaction(h->world->store))
+                return HOOK_LATER;
+        r = read_portion(h, h->state.cursor, h->bury_before ? 0 : h->parcel.upto, PORTION, &page,
+                         err);
+        if (r < 0)
+                return r;
+        n = count_given_up(h, &page);
+        done = n < page.n || page.end;
+        cursor = n < page.n ? page.events[n]->seq - 1 : page.upto;
+        if (done && cursor < h->parcel.upto)
+                cursor = h->parcel.upto;
+        r = bury_page(h, &page, n, cursor, err);
+        events_free(page.events, page.n);
+        if (r < 0)
+                return r;
+        h->dead_untold += n;
+        h->state.cursor = cursor;
+        if (!done)
+                return HOOK_MORE;
+        hook_drop(h, false);
+        return HOOK_NOTHING;
+}

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of one webhook.  Everything that may lead to a request ends in advance(), and every
+ * request ends in on_answer(). */
+#include "daemon/hook-internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/log.h"
+
+#define NAME_PREFIX "webhook:"
+#define WAIT_MOST (70 * USEC_PER_MINUTE) /* an hour of Retry-After and its tenth; after a restart */
+#define STORE_RETRY_FIRST USEC_PER_SEC
+#define STORE_RETRY_MOST (60 * USEC_PER_SEC)
+#define FAILURE_AGAIN (24 * 3600 * INT64_C(1000)) /* ms: a failure that lasts is told once a day */
+#define DEAD_AGAIN (60 * INT64_C(1000))           /* ms: and dead letters once a minute */
+
+static void advance(Hook *h);
+
+static void changed(Hook *h) {
+        h->unsaved = true;
+        h->world->on_changed(h->world->userdata);
+}
+
+static void rest(Hook *h) {
+        h->world->on_rest(h->world->userdata);
+}
+
+static void set_timer(Hook *h, uint64_t delay) {
+        (void) sd_event_source_set_time_relative(h->timer, delay);
+        (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
+}
+
+static void wait_for(Hook *h, uint64_t delay) {
+        h->phase = HOOK_WAITING;
+        set_timer(h, delay);
+        rest(h);
+}
+
+void hook_poke(Hook *h) {
+        h->poked = true;
+        (void) sd_event_source_set_enabled(h->step, SD_EVENT_ONESHOT);
+}
+
+/* The store, not the receiver, is in the way; nothing is lost by waiting. */
+static void wait_for_store(Hook *h, const Error *err) {
+        if (h->store_failures++ == 0)
+                log_webhook(LOG_ERR, LOG_ID_STORE_FAILED, h->name,
+                            "events wait for webhook %s; they are kept: %s", h->name, err->msg);
+        set_timer(h, backoff_full_jitter(STORE_RETRY_FIRST, STORE_RETRY_MOST, h->store_failures));
+        rest(h);
+}
+
+static void store_works(Hook *h) {
+        if (h->store_failures > 0)
+                log_webhook(LOG_NOTICE, LOG_ID_STORE_RECOVERED, h->name,
+                            "webhook %s can go on: the database works again", h->name);
+        h->store_failures = 0;
+}
+
+/* ---- answers ---- */
+
+static void taken(Hook *h) {
+        if (h->state.attempts > 0)
+                log_webhook(LOG_NOTICE, LOG_ID_WEBHOOK_RECOVERED, h->name,
+                            "webhook %s (%s) takes events again after %" PRId64 " failed %s",
+                            h->name, h->host, h->state.attempts,
+                            h->state.attempts == 1 ? "attempt" : "attempts");
+        free(take_ptr(h->state.last_error));
+        h->state.attempts = 0;
+        h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
+        h->state.last_success_at = time_now_ms();
+        h->failure_told_at = TIME_NONE;
+        changed(h);
+        if (h->repeating)
+                hook_repeat_taken(h);
+        else
+                hook_finish_parcel(h);
+}
+
+static void remember_failure(Hook *h, const char *reason) {
+        free(h->state.last_error);
+        h->state.last_error = strdup(reason); /* without memory it is merely not remembered */
+        changed(h);
+}
+
+static void tell_failure(Hook *h, const char *reason, int64_t now, uint64_t delay) {
+        char again[32];
+        bool first = h->failure_told_at == TIME_NONE || now - h->failure_told_at >= FAILURE_AGAIN;
+
+        if (first)
+                h->failure_told_at = now;
+        timespan_format(delay / USEC_PER_SEC * USEC_PER_SEC, again, sizeof again);
+        log_webhook(first ? LOG_WARNING : LOG_DEBUG, LOG_ID_WEBHOOK_FAILING, h->name,
+                    "webhook %s (%s) does not take events; they are kept, next attempt in %s: %s",
+                    h->name, h->host, again, reason);
+}
+
+/* It has failed for as long as it may, and the events are as old. */
+static bool is_given_up(const Hook *h, int64_t now, int64_t patience) {
+        return !h->repeating && now - h->state.failing_since >= patience &&
+               now - h->parcel.newest >= patience;
+}
+
+/* Gives the parcel up, and what was told before that time (0: nothing more). */
+static void bury(Hook *h, const char *reason, int64_t before, uint64_t wait) {
+        (void) snprintf(h->given_up, sizeof h->given_up, "%s", reason);
+        h->bury_before = before;
+        h->bury_wait = wait;
+        h->phase = HOOK_BURYING;
+}
+
+static void failed(Hook *h, const WebhookAnswer *a) {
+        int64_t now = time_now_ms(),
+                patience = (int64_t) (h->config->give_up_after / USEC_PER_MSEC);
+        uint64_t delay;
+
+        if (h->state.attempts++ == 0)
+                h->state.failing_since = now;
+        remember_failure(h, a->reason);
+        delay = webhook_backoff(h->state.attempts, a->retry_after);
+        tell_failure(h, a->reason, now, delay);
+        h->state.next_attempt_at = now + (int64_t) (delay / USEC_PER_MSEC);
+        if (is_given_up(h, now, patience)) {
+                bury(h, a->reason, now - patience, delay);
+                return;
+        }
+        h->repeating = false;
+        hook_drop(h, true);
+        wait_for(h, delay);
+}
+
+/* Of a batch that is refused, one event may be to blame: each is tried alone. */
+static void refused(Hook *h, const WebhookAnswer *a) {
+        remember_failure(h, a->reason);
+        if (h->repeating) {
+                log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_FAILING, h->name,
+                            "webhook %s (%s) refuses alerts that last: %s", h->name, h->host,
+                            a->reason);
+                hook_repeat_end(h);
+                return;
+        }
+        if (h->parcel.events == 1 || h->format->style == FORMAT_DIGEST) {
+                bury(h, a->reason, 0, 0);
+                return;
+        }
+        h->singly_until = h->parcel.upto;
+        hook_drop(h, false);
+}
+
+static void gone(Hook *h, const WebhookAnswer *a) {
+        char text[sizeof a->reason + 32];
+
+        h->phase = HOOK_STOPPED;
+        h->repeating = false;
+        hook_drop(h, false);
+        (void) snprintf(text, sizeof text, "stopped until a reload: %s", a->reason);
+        remember_failure(h, text);
+        log_webhook(LOG_ERR, LOG_ID_WEBHOOK_STOPPED, h->name,
+                    "webhook %s (%s) is stopped until the configuration is reloaded; events are "
+                    "kept: %s",
+                    h->name, h->host, a->reason);
+        rest(h);
+}
+
+static void on_answer(const HttpResult *res, void *userdata) {
+        WebhookAnswer a;
+        Hook *h = userdata;
+
+        assert(h->phase == HOOK_SENDING);
+        h->call = NULL;
+        free(take_ptr(h->body));
+        h->phase = HOOK_IDLE;
+        webhook_judge(h->config, res, time_now_ms(), &a);
+        switch (a.verdict) {
+        case WEBHOOK_TAKEN:
+                taken(h);
+                break;
+        case WEBHOOK_RETRY:
+                failed(h, &a);
+                break;
+        case WEBHOOK_REFUSED:
+                refused(h, &a);
+                break;
+        case WEBHOOK_GONE:
+                gone(h, &a);
+                break;
+        }
+        advance(h);
+}
+
+/* ---- requests ---- */
+
+static int post(Hook *h, const char *id, Error *err) {
+        const WebhookRequest req = { .id = id,
+                                     .content_type = h->config->batch > 1
+                                                             ? h->format->list_content_type
+                                                             : h->format->content_type,
+                                     .body = h->body,
+                                     .len = strlen(h->body) };
+
+        return webhook_post(h->world->http, h->config, &req, time_now_ms(), on_answer, h, &h->call,
+                            err);
+}
+
+/* Sends h->body, if r says that there is one.  A request that cannot even be made is tried again
+ * like one that failed. */
+static void send_or_wait(Hook *h, int r, const char *id, Error *err) {
+        WebhookAnswer a = { .verdict = WEBHOOK_RETRY };
+
+        if (r >= 0)
+                r = post(h, id, err);
+        h->phase = HOOK_SENDING;
+        if (r >= 0)
+                return;
+        h->phase = HOOK_IDLE;
+        free(take_ptr(h->body));
+        (void) snprintf(a.reason, sizeof a.reason, "%s", err->msg);
+        failed(h, &a);
+}
+
+static void send_parcel(Hook *h) {
+        char id[WEBHOOK_ID_SIZE] = "";
+        Error err = { 0 };
+        int r = hook_render(h, &h->body, id, &err);
+
+        send_or_wait(h, r, id, &err);
+}
+
+/* Goes on with the round.  Returns false once it is over. */
+static bool send_repeat(Hook *h) {
+        char id[WEBHOOK_ID_SIZE];
+        Error err = { 0 };
+        int r = hook_repeat_prepare(h, &h->body, &err);
+
+        if (r < 0) {
+                wait_for_store(h, &err);
+                return true;
+        }
+        switch (r) {
+        case HOOK_READY:
+                break;
+        case HOOK_MORE:
+                hook_repeat_taken(h);
+                hook_poke(h);
+                return true;
+        case HOOK_LATER:
+                return true;
+        default:
+                hook_repeat_end(h);
+                return false;
+        }
+        h->repeating = true;
+        random_event_id(id); /* it tells no event, so that nobody may take it for a repetition */
+        send_or_wait(h, 0, id, &err);
+        return true;
+}
+
+/* ---- dead letters ---- */
+
+static void tell_dead(Hook *h) {
+        int64_t now = time_now_ms();
+
+        if (h->dead_told_at != TIME_NONE && now - h->dead_told_at < DEAD_AGAIN &&
+            now >= h->dead_told_at)
+                return;
+        log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_DEAD_LETTER, h->name,
+                    "webhook %s (%s): %" PRIu64 " %s given up, the last with seq %" PRId64
+                    ", and kept as dead %s: %s",
+                    h->name, h->host, h->dead_untold,
+                    h->dead_untold == 1 ? "event was" : "events were", h->state.cursor,
+                    h->dead_untold == 1 ? "letter" : "letters", h->given_up);
+        h->dead_told_at = now;
+        h->dead_untold = 0;
+}
+
+/* Returns whether all are buried. */
+static bool bury_some(Hook *h) {
+        Error err = { 0 };
+
+        switch (hook_bury_some(h, &err)) {
+        case HOOK_NOTHING:
+                store_works(h);
+                tell_dead(h);
+                h->phase = HOOK_IDLE;
+                if (h->bury_wait)
+                        wait_for(h, h->bury_wait);
+                return true;
+        case HOOK_MORE:
+                hook_poke(h);
+                return false;
+        case HOOK_LATER:
+                return false;
+        default:
+                wait_for_store(h, &err);
+                return false;
+        }
+}
+
+/* ---- what comes next ---- */
+
+static void advance_idle(Hook *h) {
+        Error err = { 0 };
+        int r = hook_prepare(h, &err);
+
+        if (r >= 0)
+                store_works(h);
+        if (r < 0)
+                wait_for_store(h, &err);
+        else if (r == HOOK_READY)
+                send_parcel(h);
+        else if (r == HOOK_MORE)
+                hook_poke(h);
+        else if (r == HOOK_NOTHING && (!h->repeat_due || !send_repeat(h)))
+                rest(h);
+}
+
+static void advance(Hook *h) {
+        if (h->phase == HOOK_BURYING && !bury_some(h))
+                return;
+        if (h->phase == HOOK_IDLE)
+                advance_idle(h);
+}
+
+static int on_step(sd_event_source *source, void *userdata) {
+        Hook *h = userdata;
+
+        (void) source;
+        h->poked = false;
+        advance(h);
+        return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Hook *h = userdata;
+
+        (void) source;
+        (void) usec;
+        if (h->phase == HOOK_WAITING)
+                h->phase = HOOK_IDLE;
+        advance(h);
+        return 0;
+}
+
+/* ---- setting up ---- */
+
+static int open_state(Hook *h, Error *err) {
+        uint64_t from = h->config->replay_from;
+        int64_t start = 0, last = 0, left;
+        int r = store_event_last_seq(h->world->store, &last, err);
+
+        if (r < 0)
+                return r;
+        if (from == REPLAY_FROM_NOW || from > (uint64_t) last)
+                start = last;
+        else if (from > 0)
+                start = (int64_t) from - 1;
+        r = store_sink_open(h->world->store, h->sink, start, &h->state, err);
+        if (r < 0)
+                return r;
+        h->read_to = h->state.cursor;
+        left = h->state.next_attempt_at - time_now_ms();
+        if (h->state.attempts > 0 && h->state.next_attempt_at != TIME_NONE && left > 0) {
+                uint64_t delay = (uint64_t) left * USEC_PER_MSEC;
+
+                h->phase = HOOK_WAITING;
+                set_timer(h, delay < WAIT_MOST ? delay : WAIT_MOST);
+        }
+        return 0;
+}
+
+static int add_sources(Hook *h, Error *err) {
+        sd_event *event = h->world->event;
+        int r = sd_event_add_defer(event, &h->step, on_step, h);
+
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &h->timer, CLOCK_BOOTTIME, 0, 1, on_timer, h);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+        if (r < 0)
+                return error_set(err, r, "cannot set up webhook %s: %s", h->name, strerror(-r));
+        (void) sd_event_source_set_exit_on_failure(h->step, true);
+        (void) sd_event_source_set_exit_on_failure(h->timer, true);
+        (void) sd_event_source_set_description(h->step, "hook-step");
+        (void) sd_event_source_set_description(h->timer, "hook-timer");
+        return hook_repeat_open(h, err);
+}
+
+static void use_config(Hook *h, const WebhookConfig *config, bool minimal) {
+        h->config = config;
+        h->format = &formats[config->format];
+        h->mask = format_event_mask(h->format, webhook_event_mask(config));
+        h->minimal = minimal;
+        (void) webhook_host(config->url, h->host, sizeof h->host);
+}
+
+int hook_new(const HookWorld *world, const WebhookConfig *config, bool minimal, Hook **ret,
+             Error *err) {
+        CLEANUP(hook_freep) Hook *h = calloc(1, sizeof *h);
+        int r;
+
+        if (!h || !(h->name = strdup(config->name)) ||
+            asprintf(&h->sink, NAME_PREFIX "%s", config->name) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        h->world = world;
+        use_config(h, config, minimal);
+        r = add_sources(h, err);
+        if (r >= 0)
+                r = open_state(h, err);
+        if (r < 0)
+                return r;
+        hook_repeat_start(h);
+        hook_poke(h);
+        *ret = take_ptr(h);
+        return 0;
+}
+
+void hook_free(Hook *h) {
+        if (!h)
+                return;
+        if (h->call)
+                http_cancel(h->call);
+        free(h->body);
+        (void) sd_event_source_disable_unref(h->step);
+        (void) sd_event_source_disable_unref(h->timer);
+        (void) sd_event_source_disable_unref(h->repeat_timer);
+        hook_drop(h, false);
+        sink_state_clear(&h->state);
+        free(h->name);
+        free(h->sink);
+        free(h);
+}
+
+/* Ends what is under way; the cursor stays. */
+static void reset(Hook *h) {
+        if (h->call)
+                http_cancel(take_ptr(h->call));
+        free(take_ptr(h->body));
+        h->phase = HOOK_IDLE;
+        h->repeating = false;
+        h->singly_until = 0;
+        hook_drop(h, false);
+}
+
+void hook_configure(Hook *h, const WebhookConfig *config, bool minimal) {
+        if (!webhook_config_equal(h->config, config) || h->minimal != minimal)
+                reset(h);
+        else if (h->phase == HOOK_WAITING || h->phase == HOOK_STOPPED)
+                h->phase = HOOK_IDLE;
+        use_config(h, config, minimal);
+        hook_repeat_start(h);
+        hook_poke(h);
+}
+
+int hook_replay(Hook *h, int64_t seq, Error *err) {
+        SinkState state = h->state;
+        int r;
+
+        state.cursor = seq > 0 ? seq - 1 : 0;
+        r = store_dead_letters_take_back(h->world->store, h->sink, seq, err);
+        if (r >= 0)
+                r = store_sink_put(h->world->store, h->sink, &state, err);
+        if (r < 0)
+                return r;
+        h->state.cursor = state.cursor;
+        reset(h);
+        hook_poke(h);
+        return 0;
+}
+
+/* ---- what others see ---- */
+
+const char *hook_name(const Hook *h) {
+        return h->name;
+}
+
+const char *hook_sink(const Hook *h) {
+        return h->sink;
+}
+
+const SinkState *hook_state(const Hook *h) {
+        return &h->state;
+}
+
+bool hook_is_stopped(const Hook *h) {
+        return h->phase == HOOK_STOPPED;
+}
+
+bool hook_is_at_rest(const Hook *h) {
+        if (h->phase == HOOK_WAITING || h->phase == HOOK_STOPPED || h->store_failures > 0)
+                return true;
+        return h->phase == HOOK_IDLE && !h->poked && !h->repeat_due && h->hold_until == 0;
+}
+
+int hook_save(Hook *h, Error *err) {
+        return h->unsaved ? store_sink_put(h->world->store, h->sink, &h->state, err) : 0;
+}
+
+void hook_saved(Hook *h) {
+        h->unsaved = false;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/webhooks.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/hook.h"
+#include "daemon/log.h"
+
+/* How far webhooks have got is written down so long after the first has got on: a commit for each
+ * event would cost more than to tell the last few again after a crash. */
+#define SAVE_DELAY (100 * USEC_PER_MSEC)
+#define SAVE_RETRY_MOST (60 * USEC_PER_SEC)
+#define SINK_PREFIX "webhook:"
+
+struct Webhooks {
+        HookWorld world;
+        Config *config; /* a reference */
+        int64_t *keys;
+        Hook **hooks; /* hooks[i] is of config->webhooks[i] */
+        size_t n;
+        sd_event_source *save, *finish;
+        bool save_armed, save_overdue; /* overdue: when the transaction of the runs ends */
+        unsigned save_failures;        /* in a row */
+        WebhooksAtRest at_rest;        /* NULL: nobody waits */
+        WebhooksChanged on_figures;
+        void *userdata; /* of both */
+};
+
+/* ---- saving ---- */
+
+static void arm_save(Webhooks *w, uint64_t delay) {
+        if (w->save_armed)
+                return;
+        w->save_armed = true;
+        (void) sd_event_source_set_time_relative(w->save, delay);
+        (void) sd_event_source_set_enabled(w->save, SD_EVENT_ONESHOT);
+}
+
+static int save_all(Webhooks *w, Error *err) {
+        int r = store_begin(w->world.store, err);
+
+        for (size_t i = 0; i < w->n && r >= 0; i++)
+                r = hook_save(w->hooks[i], err);
+        if (r >= 0)
+                r = store_commit(w->world.store, err);
+        else
+                store_rollback(w->world.store);
+        for (size_t i = 0; i < w->n && r >= 0; i++)
+                hook_saved(w->hooks[i]);
+        return r;
+}
+
+static void save_now(Webhooks *w) {
+        Error err = { 0 };
+
+        w->save_overdue = false;
+        if (save_all(w, &err) >= 0) {
+                if (w->save_failures > 0)
+                        log_line(LOG_NOTICE, LOG_ID_STORE_RECOVERED, NULL,
+                                 "how far webhooks have got can be written down again");
+                w->save_failures = 0;
+                w->on_figures(w->userdata);
+                return;
+        }
+        if (w->save_failures++ == 0)
+                log_line(LOG_ERR, LOG_ID_STORE_FAILED, NULL,
+                         "how far webhooks have got cannot be written down for now; after a crash "
+                         "they would tell some events again: %s",
+                         err.msg);
+        arm_save(w, backoff_full_jitter(USEC_PER_SEC, SAVE_RETRY_MOST, w->save_failures));
+}
+
+static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
+        Webhooks *w = userdata;
+
+        (void) source;
+        (void) usec;
+        w->save_armed = false;
+        if (store_in_transaction(w->world.store)) /* of the runs: it may yet be undone */
+                w->save_overdue = true;
+        else
+                save_now(w);
+        return 0;
+}
+
+static void on_changed(void *userdata) {
+        arm_save(userdata, SAVE_DELAY);
+}
+
+/* ---- at rest ---- */
+
+static int on_finish(sd_event_source *source, void *userdata) {
+        Webhooks *w = userdata;
+        WebhooksAtRest at_rest = w->at_rest;
+
+        (void) source;
+        for (size_t i = 0; i < w->n; i++)
+                if (!hook_is_at_rest(w->hooks[i]))
+                        return 0; /* it comes back by on_rest() */
+        w->at_rest = NULL;
+        if (at_rest)
+                at_rest(w->userdata);
+        return 0;
+}
+
+static void on_rest(void *userdata) {
+        Webhooks *w = userdata;
+
+        if (w->at_rest)
+                (void) sd_event_source_set_enabled(w->finish, SD_EVENT_ONESHOT);
+}
+
+void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest) {
+        w->at_rest = at_rest;
+        webhooks_poke(w);
+        (void) sd_event_source_set_enabled(w->finish, SD_EVENT_ONESHOT);
+}
+
+bool webhooks_all_told(const Webhooks *w) {
+        int64_t last = 0;
+
+        if (store_event_last_seq(w->world.store, &last, NULL) < 0)
+                return false;
+        for (size_t i = 0; i < w->n; i++)
+                if (hook_state(w->hooks[i])->cursor < last)
+                        return false;
+        return true;
+}
+
+/* ---- setting up ---- */
+
+int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_figures,
+                 void *userdata, Webhooks **ret, Error *err) {
+        CLEANUP(webhooks_freep) Webhooks *w = calloc(1, sizeof *w);
+        int r;
+
+        if (!w)
+                return error_set(err, -ENOMEM, "out of memory");
+        w->on_figures = on_figures;
+        w->userdata = userdata;
+        w->world = (HookWorld){ .event = event,
+                                .http = http,
+                                .store = store,
+                                .on_changed = on_changed,
+                                .on_rest = on_rest,
+                                .userdata = w };
+        r = sd_event_add_time_relative(event, &w->save, CLOCK_MONOTONIC, 0, 0, on_save, w);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(w->save, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &w->finish, on_finish, w);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(w->finish, SD_EVENT_OFF);
+        if (r < 0)
+                return error_set(err, r, "cannot set up webhooks: %s", strerror(-r));
+        (void) sd_event_source_set_exit_on_failure(w->save, true);
+        (void) sd_event_source_set_exit_on_failure(w->finish, true);
+        (void) sd_event_source_set_description(w->save, "webhooks-save");
+        (void) sd_event_source_set_description(w->finish, "webhooks-finish");
+        *ret = take_ptr(w);
+        return 0;
+}
+
+void webhooks_free(Webhooks *w) {
+        if (!w)
+                return;
+        if (w->n > 0 && !store_in_transaction(w->world.store))
+                save_now(w);
+        for (size_t i = 0; i < w->n; i++)
+                hook_free(w->hooks[i]);
+        free(w->hooks);
+        (void) sd_event_source_disable_unref(w->save);
+        (void) sd_event_source_disable_unref(w->finish);
+        config_unref(w->config);
+        free(w->keys);
+        free(w);
+}
+
+static Hook *find(const Webhooks *w, const char *name) {
+        for (size_t i = 0; i < w->n; i++)
+                if (strcmp(hook_name(w->hooks[i]), name) == 0)
+                        return w->hooks[i];
+        return NULL;
+}
+
+/* Those of the store that config does not name; also those of an earlier life of the process. */
+static void retire_others(Webhooks *w) {
+        char **sinks = NULL;
+        size_t n = 0;
+        Error err = { 0 };
+        int r = store_sinks_active(w->world.store, SINK_PREFIX, &sinks, &n, &err);
+
+        for (size_t i = 0; i < n && r >= 0; i++)
+                if (!find(w, sinks[i] + strlen(SINK_PREFIX)))
+                        r = store_sink_retire(w->world.store, sinks[i], time_now_ms(), &err);
+        names_free(sinks, n);
+        if (r < 0)
+                log_line(LOG_WARNING, LOG_ID_STORE_FAILED, NULL,
+                         "cursors of removed webhooks stay for now: %s", err.msg);
+}
+
+/* Fills fresh[i] for each webhook that is not known yet. */
+static int open_new(Webhooks *w, const Config *config, Hook **fresh, Error *err) {
+        bool minimal = config->personal_data == PERSONAL_DATA_MINIMAL;
+        int r = 0;
+
+        for (size_t i = 0; i < config->n_webhooks && r >= 0; i++)
+                if (!find(w, config->webhooks[i].name))
+                        r = hook_new(&w->world, &config->webhooks[i], minimal, &fresh[i], err);
+        for (size_t i = 0; i < config->n_webhooks && r < 0; i++)
+                hook_free(fresh[i]);
+        return r;
+}
+
+/* The hooks of the new configuration, in its order; what is left in w->hooks is of no use to it. */
+static void take_over(Webhooks *w, const Config *config, Hook **fresh) {
+        bool minimal = config->personal_data == PERSONAL_DATA_MINIMAL;
+
+        for (size_t k = 0; k < w->n; k++)
+                for (size_t i = 0; i < config->n_webhooks; i++) {
+                        if (strcmp(hook_name(w->hooks[k]), config->webhooks[i].name) != 0)
+                                continue;
+                        fresh[i] = take_ptr(w->hooks[k]);
+                        hook_configure(fresh[i], &config->webhooks[i], minimal);
+                        break;
+                }
+        for (size_t k = 0; k < w->n; k++)
+                hook_free(w->hooks[k]);
+        free(w->hooks);
+}
+
+int webhooks_apply(Webhooks *w, Config *config, const int64_t *keys, Error *err) {
+        CLEANUP_FREE Hook **fresh = calloc(config->n_webhooks + 1, sizeof(Hook *));
+        CLEANUP_FREE int64_t *copy = calloc(config->n_accounts + 1, sizeof *copy);
+        int r;
+
+        if (!fresh || !copy)
+                return error_set(err, -ENOMEM, "out of memory");
+        r = open_new(w, config, fresh, err);
+        if (r < 0)
+                return r;
+        if (w->n > 0)
+                save_now(w);
+        memcpy(copy, keys, config->n_accounts * sizeof *copy);
+        free(w->keys);
+        w->world.keys = w->keys = take_ptr(copy);
+        w->world.config = config;
+        take_over(w, config, fresh);
+        w->hooks = take_ptr(fresh);
+        w->n = config->n_webhooks;
+        config_unref(w->config); /* the hooks borrowed from it until now */
+        w->config = config_ref(config);
+        retire_others(w);
+        return 0;
+}
+
+void webhooks_poke(Webhooks *w) {
+        if (w->save_overdue && !store_in_transaction(w->world.store))
+                save_now(w);
+        for (size_t i = 0; i < w->n; i++)
+                hook_poke(w->hooks[i]);
+}
+
+int webhooks_replay(Webhooks *w, const char *name, int64_t seq, Error *err) {
+        Hook *h = find(w, name);
+
+        if (!h)
+                return error_set(err, -ENOENT, "there is no [webhook %s]", name);
+        return hook_replay(h, seq, err);
+}
+
+size_t webhooks_count(const Webhooks *w) {
+        return w->n;
+}
+
+WebhookFigures webhooks_figures(const Webhooks *w, size_t i) {
+        const Hook *h = w->hooks[i];
+
+        return (WebhookFigures){ hook_name(h), hook_sink(h), hook_state(h), hook_is_stopped(h) };
+}
