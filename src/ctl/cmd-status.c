@@ -87,8 +87,9 @@ typedef struct Status {
         Now now;
         size_t n;     /* columns of the database */
         size_t *from; /* cell of each column that is written */
+        bool *ago;    /* by column: not when, but how long ago */
         size_t n_written;
-        Cell *cells, *picked;
+        Cell *cells, *picked;               /* of one row */
         size_t account, state, next_run_at; /* cells */
         char texts[N_MORE][64];
         char next[TIME_TEXT_SIZE];
@@ -97,6 +98,7 @@ typedef struct Status {
 static void status_clear(Status *s) {
         now_clear(&s->now);
         free(s->from);
+        free(s->ago);
         free(s->cells);
         free(s->picked);
 }
@@ -116,15 +118,17 @@ static size_t find_cell(const Rows *rows, const char *name) {
 static int plan(Ctl *c, Status *s, const Rows *rows, Writer **ret, Error *err) {
         CLEANUP_FREE Column *columns = NULL;
         Format format = c->format ? c->format : FORMAT_TABLE;
+        bool people = format == FORMAT_TABLE && c->out.terminal && !c->utc;
         size_t all;
 
         s->n = rows_columns(rows);
         all = s->n + N_MORE;
         columns = calloc(all, sizeof *columns);
         s->from = calloc(all, sizeof *s->from);
+        s->ago = calloc(all, sizeof *s->ago);
         s->cells = calloc(all, sizeof *s->cells);
         s->picked = calloc(all, sizeof *s->picked);
-        if (!columns || !s->from || !s->cells || !s->picked)
+        if (!columns || !s->from || !s->ago || !s->cells || !s->picked)
                 return error_set(err, -ENOMEM, "out of memory");
         for (size_t i = 0; i < (format == FORMAT_TABLE ? N_SHOWN : all); i++) {
                 size_t at = format == FORMAT_TABLE ? find_cell(rows, shown[i]) : i;
@@ -133,6 +137,10 @@ static int plan(Ctl *c, Status *s, const Rows *rows, Writer **ret, Error *err) {
                         continue; /* words for people */
                 columns[s->n_written] =
                         at < s->n ? column_named(rows_column(rows, at)) : more[at - s->n];
+                if (people && columns[s->n_written].type == COLUMN_TIME) {
+                        s->ago[s->n_written] = true;
+                        columns[s->n_written].type = COLUMN_TEXT;
+                }
                 s->from[s->n_written++] = at;
         }
         s->account = find_cell(rows, "account");
@@ -190,22 +198,31 @@ static void put_now(Status *s, Cell *cells, const ControlAccount *a) {
         }
 }
 
+static void write_picked(Status *s, Writer *writer) {
+        char ago[N_SHOWN][SHOW_AGO_SIZE];
+        int64_t when, now = time_now_ms();
+
+        for (size_t i = 0; i < s->n_written; i++) {
+                s->picked[i] = s->cells[s->from[i]];
+                if (s->ago[i] && s->picked[i].text && time_parse(s->picked[i].text, &when) == 0)
+                        s->picked[i] = cell_text(show_ago(when, now, ago[i]));
+        }
+        writer_row(writer, s->picked);
+}
+
 static void write_row(Status *s, Writer *writer, const Cell *stored) {
         const char *account = stored[s->account].text;
-        Cell *cells = s->cells;
 
-        memcpy(cells, stored, s->n * sizeof *stored);
-        memset(cells + s->n, 0, N_MORE * sizeof *cells);
-        cells[s->n + LIVE] = (Cell){ CELL_NUMBER, "0", 1 };
+        memcpy(s->cells, stored, s->n * sizeof *stored);
+        memset(s->cells + s->n, 0, N_MORE * sizeof *s->cells);
+        s->cells[s->n + LIVE] = (Cell){ CELL_NUMBER, "0", 1 };
         /* A run whose end was not recorded: nobody knows whether it goes on. */
         if (!s->now.remote && strcmp(stored[s->state].text, "running") == 0)
-                cells[s->state] = cell_text("unfinished");
+                s->cells[s->state] = cell_text("unfinished");
         for (size_t i = 0; i < s->now.n; i++)
                 if (strcmp(s->now.accounts[i].account, account) == 0)
-                        put_now(s, cells, &s->now.accounts[i]);
-        for (size_t i = 0; i < s->n_written; i++)
-                s->picked[i] = cells[s->from[i]];
-        writer_row(writer, s->picked);
+                        put_now(s, s->cells, &s->now.accounts[i]);
+        write_picked(s, writer);
 }
 
 static void say_source(Ctl *c, const Now *now) {
