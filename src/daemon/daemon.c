@@ -52,8 +52,8 @@ static void daemon_clear(Daemon *d) {
         control_free(d->control);
         schedule_free(d->schedule);
         retention_free(d->retention);
+        webhooks_free(d->webhooks); /* saves, and reports that */
         report_free(d->report);
-        webhooks_free(d->webhooks);
         deliver_free(d->deliver);
         batch_free(d->batch);
         http_free(d->http);
