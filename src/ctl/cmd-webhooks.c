@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/command.h"
+#include "ctl/remote.h"
 #include "ctl/writer.h"
+
+static const Option options[] = {
+        { "from", 0, "SEQ", WORDS_ANY, "of replay: the first event to be told again" },
+};
 
 static int run_list(Ctl *c, const Args *a, Error *err) {
         static const char *const shown[] = { "webhook",  "pending",         "last_success_at",
@@ -32,6 +40,90 @@ static int run_dead(Ctl *c, const Args *a, Error *err) {
         return r < 0 ? r : write_rows(c, FORMAT_TABLE, rows, shown, 4, err);
 }
 
+/* ---- what the running rosterd does ---- */
+
+/* Asks; the result's body in *ret_body is borrowed from *remote. */
+static int ask(Ctl *c, const ControlRequest *request, Remote **remote, json_object **ret_body,
+               Error *err) {
+        int r = remote_ask(c, request, remote, err);
+
+        while (r >= 0) {
+                r = remote_next(*remote, ret_body, err);
+                if (r == CONTROL_RESULT)
+                        break;
+        }
+        return r;
+}
+
+static int run_test(Ctl *c, const Args *a, Error *err) {
+        const ControlRequest request = { .verb = CONTROL_TEST_WEBHOOK, .webhook = a->args[1] };
+        CLEANUP(remote_freep) Remote *remote = NULL;
+        json_object *body = NULL;
+        const char *host;
+        int r = ask(c, &request, &remote, &body, err);
+
+        if (r == E_UNAVAILABLE)
+                return error_prefix(err, r, "only a running rosterd can try a webhook out");
+        if (r < 0)
+                return r;
+        host = remote_text(body, "host");
+        out_printf(&c->out, "%s: %s took it, with status %" PRId64 "\n", a->args[1],
+                   host ? host : "the receiver", remote_number(body, "status"));
+        return EXIT_OK;
+}
+
+/* rosterd, when it starts, goes on from where the database says. */
+static int replay_alone(Ctl *c, const char *webhook, int64_t from, Error *err) {
+        CLEANUP(store_closep) Store *store = NULL;
+        char sink[160];
+        int64_t next = 0;
+        int r = remote_open_writer(c, &store, err);
+
+        (void) snprintf(sink, sizeof sink, "webhook:%.100s", webhook);
+        if (r >= 0)
+                r = store_sink_replay(store, sink, from, &next, err);
+        if (r == -ENOENT && store)
+                return error_set(err, E_ABSENT, "the database knows no webhook %.60s", webhook);
+        if (r == -ERANGE)
+                return error_set(err, E_ABSENT,
+                                 "webhook %.60s has yet to be told event %" PRId64
+                                 ": a replay goes back, and passes over nothing",
+                                 webhook, next);
+        return r;
+}
+
+static int run_replay(Ctl *c, const Args *a, Error *err) {
+        ControlRequest request = { .verb = CONTROL_REPLAY_WEBHOOK, .webhook = a->args[1] };
+        CLEANUP(remote_freep) Remote *remote = NULL;
+        json_object *body = NULL;
+        const char *when = "";
+        int r;
+
+        if (!args_has(a, "from"))
+                return error_set(err, E_USAGE,
+                                 "say from which event on, with --from SEQ; 'rosterctl events "
+                                 "--format csv' shows seq");
+        r = args_number(a, "from", 0, &request.from, err);
+        if (r >= 0 && request.from == 0)
+                r = error_set(err, E_USAGE,
+                              "the first event is 1; 'rosterctl events --format csv' "
+                              "shows seq");
+        if (r < 0)
+                return r;
+        r = ask(c, &request, &remote, &body, err);
+        if (r == E_UNAVAILABLE) {
+                when = ", once rosterd runs";
+                r = replay_alone(c, request.webhook, request.from, err);
+        }
+        if (r < 0)
+                return r;
+        out_printf(&c->out, "%s: is told the events from %" PRId64 " on again%s\n", request.webhook,
+                   request.from, when);
+        return EXIT_OK;
+}
+
+/* ---- the command ---- */
+
 /* What can be done with webhooks: a line each. */
 static const struct {
         const char *name;
@@ -40,6 +132,8 @@ static const struct {
 } actions[] = {
         { "list", 0, run_list },
         { "dead", 0, run_dead },
+        { "test", 1, run_test },
+        { "replay", 1, run_replay },
 };
 
 static int run(Ctl *c, const Args *a, Error *err) {
@@ -62,9 +156,15 @@ static int run(Ctl *c, const Args *a, Error *err) {
 
 const Command command_webhooks = {
         .name = "webhooks",
-        .args = "[list|dead]",
+        .args = "[list|dead|test NAME|replay NAME]",
         .summary = "how far each webhook has got, and what it did not take",
-        .example = "rosterctl webhooks dead",
+        .help = "'test' has the running rosterd send a made-up user.reinstated, which opens no "
+                "incident"
+                " anywhere, and says what the receiver answers.  'replay' has a webhook told again "
+                "from"
+                " an event on, dead letters among them.",
+        .example = "rosterctl webhooks replay ops --from 4711",
+        OPTIONS(options),
         .min_args = 0,
         .max_args = 2,
         .words = WORDS_WEBHOOK_ACTIONS,

@@ -57,7 +57,7 @@ int words_add_rows(Words *w, Rows *rows, Error *err) {
 static const char *const *known_words(WordKind kind) {
         static const char *const formats[] = { "table", "csv", "json", "ndjson", NULL };
         static const char *const checks[] = { "suspended", "sync", "webhooks", NULL };
-        static const char *const actions[] = { "list", "dead", NULL };
+        static const char *const actions[] = { "list", "dead", "test", "replay", NULL };
         static const char *const registrations[] = { "Registered", "Suspended", "Unregistered",
                                                      NULL };
         static const char *const invitations[] = { "Accepted", "Failed", "Pending", NULL };

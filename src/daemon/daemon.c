@@ -53,7 +53,7 @@ static void daemon_clear(Daemon *d) {
         control_free(d->control);
         schedule_free(d->schedule);
         retention_free(d->retention);
-        webhooks_free(d->webhooks);
+        webhooks_free(d->webhooks); /* saves, and reports that */
         report_free(d->report);
         deliver_free(d->deliver);
         batch_free(d->batch);

@@ -85,6 +85,8 @@ static void test_requests_come_back(void **state) {
                 { .verb = CONTROL_SYNC, .accounts = accounts, .n_accounts = 2, .wait = true },
                 { .verb = CONTROL_ACCEPT_REMOVALS, .account = "acme" },
                 { .verb = CONTROL_FORGET, .account = "acme", .database = "/x" },
+                { .verb = CONTROL_TEST_WEBHOOK, .webhook = "ops" },
+                { .verb = CONTROL_REPLAY_WEBHOOK, .webhook = "ops", .from = INT64_MAX },
         };
 
         (void) state;
@@ -103,6 +105,10 @@ static void test_requests_come_back(void **state) {
                 assert_int_equal(r.n_accounts, in->n_accounts);
                 for (size_t k = 0; k < r.n_accounts; k++)
                         assert_string_equal(r.accounts[k], in->accounts[k]);
+                assert_int_equal(r.from, in->from);
+                assert_true(!r.webhook == !in->webhook);
+                if (r.webhook)
+                        assert_string_equal(r.webhook, in->webhook);
                 assert_true(!r.account == !in->account && !r.database == !in->database);
                 if (r.account)
                         assert_string_equal(r.account, in->account);
@@ -130,6 +136,12 @@ static void test_bad_requests(void **state) {
                 { "{\"request\":\"sync\",\"accounts\":{}}", "\"accounts\" is not a list of names" },
                 { "{\"request\":\"sync\",\"accounts\":[\"a\",null]}",
                   "\"accounts\" is not a list of names" },
+                { "{\"request\":\"test-webhook\"}", "\"webhook\" is missing" },
+                { "{\"request\":\"replay-webhook\",\"webhook\":\"w\"}", "\"from\" is missing" },
+                { "{\"request\":\"replay-webhook\",\"webhook\":\"w\",\"from\":0}",
+                  "\"from\" is not the seq of an event" },
+                { "{\"request\":\"replay-webhook\",\"webhook\":\"w\",\"from\":\"1\"}",
+                  "\"from\" is not the seq of an event" },
                 { "{\"request\":\"forget\",\"account\":\"a\\u0000b\"}",
                   "\"account\" is not a text" },
         };
