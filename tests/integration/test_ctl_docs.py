@@ -126,6 +126,8 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("complete")
     with Emulator(users=0) as chime:
         roster = screens.build(folder, chime)
+    roster.webhooks = {"ops": {"url": "https://hooks.example.com/rosterd"}}
+    roster.write_config()
     (folder / "bin").mkdir()
     # what is typed names no configuration: this one is the default
     (folder / "bin" / "rosterctl").write_text(
@@ -151,6 +153,8 @@ TYPED = [
     (["check", ""], ["suspended", "sync", "webhooks"], ["acme"]),
     (["users", "--format", "nd"], ["ndjson"], ["csv"]),
     (["sync", "roo"], ["rooms"], ["acme"]),
+    (["webhooks", "re"], ["replay"], ["ops"]),
+    (["webhooks", "replay", ""], ["ops"], ["replay", "acme"]),
 ]
 
 
