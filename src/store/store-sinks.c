@@ -214,3 +214,25 @@ int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *er
         *ret = sqlite3_column_int64(st, 0);
         return 0;
 }
+
+static int replay(Store *s, const char *sink, int64_t from, Error *err) {
+        int r = store_dead_letters_take_back(s, sink, from, err);
+
+        return r < 0 ? r : store_cursor_move(s, sink, from - 1, err);
+}
+
+int store_sink_replay(Store *s, const char *sink, int64_t from, int64_t *ret_next, Error *err) {
+        int64_t cursor = 0;
+        bool own = false;
+        int r = get_cursor(s, sink, &cursor, err);
+
+        if (r < 0)
+                return r;
+        if (r == STMT_DONE)
+                return error_set(err, -ENOENT, "there is no such sink");
+        *ret_next = cursor + 1;
+        if (from > cursor + 1)
+                return error_set(err, -ERANGE, "that event was not told yet");
+        r = store_begin_own(s, &own, err);
+        return r < 0 ? r : store_end_own(s, own, replay(s, sink, from, err), err);
+}
