@@ -120,7 +120,7 @@ static int container_answer(AwsFetch *f, const HttpResult *res, Error *err) {
                 return res->failure == HTTP_LOCAL ? -EIO : AWS_AGAIN;
         }
         if (res->status != 200) {
-                (void) aws_mask(text, sizeof text, res->body, res->body_len, 19);
+                (void) aws_mask(text, sizeof text, res->body, res->body_len, AWS_WORD_SHOWN);
                 (void) error_set(err, -EACCES, "it answered %ld%s%s", res->status,
                                  *text ? ": " : "", text);
                 return AWS_AGAIN;
