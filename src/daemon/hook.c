@@ -175,6 +175,7 @@ static void on_answer(const HttpResult *res, void *userdata) {
 
         assert(h->phase == HOOK_SENDING);
         h->call = NULL;
+        free(take_ptr(h->body));
         h->phase = HOOK_IDLE;
         webhook_judge(h->config, res, time_now_ms(), &a);
         switch (a.verdict) {
@@ -196,47 +197,50 @@ static void on_answer(const HttpResult *res, void *userdata) {
 
 /* ---- requests ---- */
 
-static int post(Hook *h, const char *id, const char *body, Error *err) {
+static int post(Hook *h, const char *id, Error *err) {
         const WebhookRequest req = { .id = id,
                                      .content_type = h->config->batch > 1
                                                              ? h->format->list_content_type
                                                              : h->format->content_type,
-                                     .body = body,
-                                     .len = strlen(body) };
+                                     .body = h->body,
+                                     .len = strlen(h->body) };
 
         return webhook_post(h->world->http, h->config, &req, time_now_ms(), on_answer, h, &h->call,
                             err);
 }
 
-/* A request that cannot even be made is tried again like one that failed. */
-static void send_or_wait(Hook *h, int r, const char *id, const char *body, Error *err) {
+/* Sends h->body, if r says that there is one.  A request that cannot even be made is tried again
+ * like one that failed. */
+static void send_or_wait(Hook *h, int r, const char *id, Error *err) {
         WebhookAnswer a = { .verdict = WEBHOOK_RETRY };
 
         if (r >= 0)
-                r = post(h, id, body, err);
+                r = post(h, id, err);
         h->phase = HOOK_SENDING;
-        if (r >= 0)
+        if (r >= 0) {
+                if (hook_may_read_ahead(h))
+                        hook_poke(h);
                 return;
+        }
         h->phase = HOOK_IDLE;
+        free(take_ptr(h->body));
         (void) snprintf(a.reason, sizeof a.reason, "%s", err->msg);
         failed(h, &a);
 }
 
 static void send_parcel(Hook *h) {
-        CLEANUP_FREE char *body = NULL;
         char id[WEBHOOK_ID_SIZE] = "";
         Error err = { 0 };
-        int r = hook_render(h, &body, id, &err);
+        int r = hook_render(h, &h->body, id, &err);
 
-        send_or_wait(h, r, id, body, &err);
+        send_or_wait(h, r, id, &err);
 }
 
 /* Goes on with the round.  Returns false once it is over. */
 static bool send_repeat(Hook *h) {
-        CLEANUP_FREE char *body = NULL;
         char id[WEBHOOK_ID_SIZE];
         Error err = { 0 };
-        int r = hook_repeat_prepare(h, &body, &err);
+        int r = hook_repeat_prepare(h, &h->body, &err);
 
         if (r < 0) {
                 wait_for_store(h, &err);
@@ -257,7 +261,7 @@ static bool send_repeat(Hook *h) {
         }
         h->repeating = true;
         random_event_id(id); /* it tells no event, so that nobody may take it for a repetition */
-        send_or_wait(h, 0, id, body, &err);
+        send_or_wait(h, 0, id, &err);
         return true;
 }
 
@@ -325,6 +329,8 @@ static void advance(Hook *h) {
                 return;
         if (h->phase == HOOK_IDLE)
                 advance_idle(h);
+        else if (h->phase == HOOK_SENDING)
+                hook_read_ahead(h);
 }
 
 static int on_step(sd_event_source *source, void *userdata) {
@@ -425,6 +431,7 @@ void hook_free(Hook *h) {
                 return;
         if (h->call)
                 http_cancel(h->call);
+        free(h->body);
         (void) sd_event_source_disable_unref(h->step);
         (void) sd_event_source_disable_unref(h->timer);
         (void) sd_event_source_disable_unref(h->repeat_timer);
@@ -439,6 +446,7 @@ void hook_free(Hook *h) {
 static void reset(Hook *h) {
         if (h->call)
                 http_cancel(take_ptr(h->call));
+        free(take_ptr(h->body));
         h->phase = HOOK_IDLE;
         h->repeating = false;
         h->singly_until = 0;

@@ -67,8 +67,8 @@ typedef enum HttpMethod {
         HTTP_PUT,
 } HttpMethod;
 
-/* Everything is copied before http_start() returns; headers, which may be secret, are wiped with the
- * call.  Times are microseconds. */
+/* Everything is copied before http_start() returns, but a body that stays; headers, which may be
+ * secret, are wiped with the call.  Times are microseconds. */
 typedef struct HttpRequest {
         HttpMethod method;
         const char *url;            /* for signing its query must be canonical already */
@@ -76,9 +76,10 @@ typedef struct HttpRequest {
         size_t n_headers;
         const char *body; /* of a POST or PUT; NULL: empty */
         size_t body_len;
-        const HttpSigning *signing;        /* NULL: not signed */
-        const char *ca_file;               /* NULL: the system's */
-        const char *proxy;                 /* NULL: the environment's, if any; "": none */
+        bool body_stays;            /* it is valid until the call has ended: no copy is made */
+        const HttpSigning *signing; /* NULL: not signed */
+        const char *ca_file;        /* NULL: the system's */
+        const char *proxy;          /* NULL: the environment's, if any; "": none */
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
         /* The status alone is the answer once the head is whole, whatever becomes of the body: too

@@ -2,6 +2,7 @@
 /* format = json: the event whole, as doc/event.schema.json describes it. */
 #include <string.h>
 
+#include "base/text.h"
 #include "sink/format-internal.h"
 #include "sink/stored.h"
 
@@ -55,9 +56,58 @@ static void put_value(JsonText *j, const char *key, json_object *v) {
         }
 }
 
-static void put_user(JsonText *j, const FormatSettings *settings, const Event *e) {
-        CLEANUP_STORED json_object *user = stored_parse(e->user, json_type_object);
+/* Behind the string that begins at p, or NULL if it does not end. */
+static const char *skip_string(const char *p) {
+        for (p++; *(p += strcspn(p, "\"\\")) == '\\';)
+                if (*++p)
+                        p++;
+        return *p ? p + 1 : NULL;
+}
 
+/* Whether the text is one value in brackets, from its first byte to its last: not cut, nothing behind
+ * it. */
+static bool is_whole(const char *text) {
+        const char *p = text;
+        size_t depth = 0;
+
+        do {
+                if (*p == '"') {
+                        p = skip_string(p);
+                        if (!p)
+                                return false;
+                } else if (*p == '{' || *p == '[') {
+                        depth++;
+                        p++;
+                } else { /* it closes, for depth is not 0 */
+                        depth--;
+                        p++;
+                }
+                if (depth > 0)
+                        p += strcspn(p, "\"{}[]");
+        } while (*p && depth > 0);
+        return !*p && depth == 0;
+}
+
+/* Whether stored text may be sent as it stands: rosterd has written it (model/event-json.c), so that
+ * it only has to be looked at for damage, and for what an older version may have let in. */
+static bool is_clean(const char *text, char open) {
+        if (!text || text[0] != open || !is_whole(text) || !text_is_utf8(text, strlen(text)))
+                return false;
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
+                if ((user_fields[i].flags & FIELD_SECRET) &&
+                    (strstr(text, user_fields[i].column) || strstr(text, user_fields[i].json)))
+                        return false;
+        return true;
+}
+
+static void put_user(JsonText *j, const FormatSettings *settings, const Event *e) {
+        CLEANUP_STORED json_object *user = NULL;
+
+        if (!settings->minimal && is_clean(e->user, '{')) {
+                jsontext_raw(j, "user", e->user);
+                return;
+        }
+        user = stored_parse(e->user, json_type_object);
         if (user && !settings->minimal && stored_member(user, "user_id")) {
                 put_value(j, "user", user);
                 return;
@@ -68,9 +118,15 @@ static void put_user(JsonText *j, const FormatSettings *settings, const Event *e
 }
 
 static void put_changes(JsonText *j, const FormatSettings *settings, const Event *e) {
-        CLEANUP_STORED json_object *changes = stored_parse(e->changes, json_type_array);
-        size_t n = changes ? json_object_array_length(changes) : 0;
+        CLEANUP_STORED json_object *changes = NULL;
+        size_t n;
 
+        if (!settings->minimal && is_clean(e->changes, '[')) {
+                jsontext_raw(j, "changes", e->changes);
+                return;
+        }
+        changes = stored_parse(e->changes, json_type_array);
+        n = changes ? json_object_array_length(changes) : 0;
         jsontext_open(j, "changes", '[');
         for (size_t i = 0; i < n; i++) {
                 json_object *change = json_object_array_get_idx(changes, i);
@@ -119,9 +175,17 @@ void format_event(JsonText *j, const char *key, const FormatSettings *settings, 
         jsontext_close(j, '}');
 }
 
+static size_t length(const char *text) {
+        return text ? strlen(text) : 0;
+}
+
 int format_json(const FormatSettings *settings, Event *const *events, size_t n, char **ret) {
         CLEANUP(jsontext_clear) JsonText j = { 0 };
+        size_t len = 0;
 
+        for (size_t i = 0; i < n; i++)
+                len += 512 + length(events[i]->user) + length(events[i]->changes);
+        jsontext_reserve(&j, len);
         if (settings->list)
                 jsontext_open(&j, NULL, '[');
         for (size_t i = 0; i < n; i++)

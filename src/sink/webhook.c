@@ -53,6 +53,7 @@ int webhook_post(Http *http, const WebhookConfig *config, const WebhookRequest *
                                   .n_headers = n,
                                   .body = req->body,
                                   .body_len = req->len,
+                                  .body_stays = true,
                                   .ca_file = config->ca_file,
                                   .proxy = config->proxy,
                                   .connect_timeout = config->timeout < CONNECT_MOST

@@ -12,11 +12,11 @@
 typedef struct WebhookRequest {
         const char *id; /* `webhook-id`: the same for a request that is repeated */
         const char *content_type;
-        const char *body;
+        const char *body; /* valid until the call has ended */
         size_t len;
 } WebhookRequest;
 
-/* Starts a POST, signed if the webhook has secrets; now is wall clock, ms.  Everything is copied.
+/* Starts a POST, signed if the webhook has secrets; now is wall clock, ms.  All but the body is copied.
  * on_done and *ret as for http_start(). */
 int webhook_post(Http *http, const WebhookConfig *config, const WebhookRequest *req, int64_t now,
                  HttpDone on_done, void *userdata, HttpCall **ret, Error *err);
