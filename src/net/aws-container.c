@@ -81,11 +81,7 @@ static int make_authorization(char **ret, Error *err) {
                 return error_set(err, -EINVAL,
                                  "the authorization token holds a line break; it must be one line "
                                  "without its end");
-        if (asprintf(ret, "Authorization: %s", token) < 0) {
-                *ret = NULL;
-                return error_set(err, -ENOMEM, "out of memory");
-        }
-        return 0;
+        return aws_header(ret, "Authorization", token, err);
 }
 
 static int container_send(AwsFetch *f, Error *err) {

@@ -99,9 +99,9 @@ class Aws:
         self.server.shutdown()
         self.server.server_close()
 
-    def allow(self, access_key):
-        """Keys that may sign, with the secret and token that go with the id."""
-        self.known[access_key] = (secret_of(access_key), None)
+    def allow(self, access_key, token=None):
+        """Keys that may sign, with the secret that goes with the id."""
+        self.known[access_key] = (secret_of(access_key), token)
         return access_key
 
     def issue(self, *parts):
