@@ -311,7 +311,8 @@ def memory_holds(pid, needles):
                 data = memory.read(end - begin)
             except (OSError, ValueError):
                 continue
-            found.update(needle for needle in needles if needle.encode() in data)
+            # free() itself writes over the beginning
+            found.update(needle for needle in needles if needle[-40:].encode() in data)
     return found
 
 
