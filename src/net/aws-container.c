@@ -81,11 +81,7 @@ static int make_authorization(char **ret, Error *err) {
                 return error_set(err, -EINVAL,
                                  "the authorization token holds a line break; it must be one line "
                                  "without its end");
-        if (asprintf(ret, "Authorization: %s", token) < 0) {
-                *ret = NULL;
-                return error_set(err, -ENOMEM, "out of memory");
-        }
-        return 0;
+        return aws_header(ret, "Authorization", token, err);
 }
 
 static int container_send(AwsFetch *f, Error *err) {
@@ -120,7 +116,7 @@ static int container_answer(AwsFetch *f, const HttpResult *res, Error *err) {
                 return res->failure == HTTP_LOCAL ? -EIO : AWS_AGAIN;
         }
         if (res->status != 200) {
-                (void) aws_mask(text, sizeof text, res->body, res->body_len, 19);
+                (void) aws_mask(text, sizeof text, res->body, res->body_len, AWS_WORD_SHOWN);
                 (void) error_set(err, -EACCES, "it answered %ld%s%s", res->status,
                                  *text ? ": " : "", text);
                 return AWS_AGAIN;

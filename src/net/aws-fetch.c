@@ -107,6 +107,17 @@ static void on_answer(const HttpResult *res, void *userdata) {
                 fail(f, step->name, r < 0 ? r : err.code, &err);
 }
 
+/* Not asprintf(), which leaves pieces behind in memory. */
+int aws_header(char **ret, const char *name, const char *value, Error *err) {
+        size_t size = strlen(name) + strlen(value) + 3;
+
+        *ret = malloc(size);
+        if (!*ret)
+                return error_set(err, -ENOMEM, "out of memory");
+        (void) snprintf(*ret, size, "%s: %s", name, value);
+        return 0;
+}
+
 int aws_fetch_request(AwsFetch *f, const HttpRequest *req, Error *err) {
         assert(!f->call);
         return http_start(f->http, req, on_answer, f, &f->call, err);

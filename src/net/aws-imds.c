@@ -37,10 +37,8 @@ static int ask(AwsFetch *f, HttpMethod method, const char *path, const char *nam
 static int ask_with_token(AwsFetch *f, const char *path, const char *name, Error *err) {
         CLEANUP(wipe_freep) char *header = NULL;
 
-        if (asprintf(&header, "X-aws-ec2-metadata-token: %s", f->imds_token) < 0) {
-                header = NULL;
-                return error_set(err, -ENOMEM, "out of memory");
-        }
+        if (aws_header(&header, "X-aws-ec2-metadata-token", f->imds_token, err) < 0)
+                return -ENOMEM;
         return ask(f, HTTP_GET, path, name, header, err);
 }
 

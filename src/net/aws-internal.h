@@ -142,3 +142,5 @@ struct AwsFetch {
 
 /* aws-fetch.c: starts the request of a step. */
 int aws_fetch_request(AwsFetch *f, const HttpRequest *req, Error *err);
+/* "name: value", to be wiped by the caller. */
+int aws_header(char **ret, const char *name, const char *value, Error *err);

@@ -118,7 +118,7 @@ static void finish(AwsProcess *p, const siginfo_t *si) {
         stream_close(&p->err);
         (void) sd_event_source_set_enabled(p->timer, SD_EVENT_OFF);
         p->out.data[p->out.len] = '\0';
-        res.said = aws_mask(said, sizeof said, p->err.data, p->err.len, 19);
+        res.said = aws_mask(said, sizeof said, p->err.data, p->err.len, AWS_WORD_SHOWN);
         res.code = judge(p, si, &res.error);
         p->on_done(&res, p->userdata);
 }

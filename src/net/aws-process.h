@@ -36,4 +36,5 @@ DEFINE_CLEANUP(AwsProcess *, aws_process_free)
 
 /* text_clean(), but words that could be a key, a token or a password become "…": those of more than
  * longest characters that are no ARN, and what follows a word such as "secret" and "=" or ":". */
+#define AWS_WORD_SHOWN 31 /* secret access keys have 40, session tokens hundreds */
 char *aws_mask(char *out, size_t size, const char *in, size_t len, size_t longest);

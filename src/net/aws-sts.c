@@ -14,38 +14,54 @@
 #include "net/aws-xml.h"
 
 #define TOKEN_MAX (20000u) /* STS takes a web identity token of at most this length */
+#define FORM_MAX ((size_t) 3 * TOKEN_MAX + 16384)
 #define SESSION_NAME "rosterd"
 #define CONNECT_TIMEOUT (5 * USEC_PER_SEC)
 #define TIMEOUT (20 * USEC_PER_SEC)
 
 /* ---- the request ---- */
 
+/* Of a fixed size: one that grows would leave pieces of a token behind in memory. */
 typedef struct Form {
-        FILE *f;
         char *text;
         size_t len;
 } Form;
 
+static void form_put_text(Form *form, const char *text) {
+        size_t len = strlen(text);
+
+        if (form->len + len > FORM_MAX)
+                len = 0, form->len = FORM_MAX + 1; /* form_post() says so */
+        memcpy(form->text + form->len, text, len);
+        form->len += len;
+}
+
 static int form_open(Form *form, const char *action, Error *err) {
-        *form = (Form){ 0 };
-        form->f = open_memstream(&form->text, &form->len);
-        if (!form->f)
+        *form = (Form){ .text = calloc(1, FORM_MAX + 2) };
+        if (!form->text)
                 return error_set(err, -ENOMEM, "out of memory");
-        (void) fprintf(form->f, "Action=%s&Version=2011-06-15", action);
+        form_put_text(form, "Version=2011-06-15&Action=");
+        form_put_text(form, action);
         return 0;
 }
 
 /* A value may be NULL: then there is none. */
 static void form_put(Form *form, const char *name, const char *value) {
+        char piece[4];
+
         if (!value)
                 return;
-        (void) fprintf(form->f, "&%s=", name);
-        for (; *value; value++)
-                if ((*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') ||
-                    (*value >= '0' && *value <= '9') || strchr("-._~", *value))
-                        (void) fputc(*value, form->f);
-                else
-                        (void) fprintf(form->f, "%%%02X", (unsigned char) *value);
+        form_put_text(form, "&");
+        form_put_text(form, name);
+        form_put_text(form, "=");
+        for (; *value; value++) {
+                bool plain = (*value >= 'a' && *value <= 'z') || (*value >= 'A' && *value <= 'Z') ||
+                             (*value >= '0' && *value <= '9') || strchr("-._~", *value);
+
+                (void) snprintf(piece, sizeof piece, plain ? "%c" : "%%%02X",
+                                (unsigned char) *value);
+                form_put_text(form, piece);
+        }
 }
 
 /* signing may be NULL.  Closes the form. */
@@ -54,11 +70,10 @@ static int form_post(Form *form, AwsFetch *f, const HttpSigning *signing, Error 
                 "Content-Type: application/x-www-form-urlencoded; charset=utf-8",
                 "Accept: text/xml",
         };
-        bool failed = ferror(form->f);
         int r;
 
-        if (fclose(form->f) != 0 || failed)
-                r = error_set(err, -ENOMEM, "out of memory");
+        if (form->len > FORM_MAX)
+                r = error_set(err, -E2BIG, "what is to be sent is too long");
         else
                 r = aws_fetch_request(f,
                                       &(HttpRequest){ .method = HTTP_POST,
@@ -74,8 +89,7 @@ static int form_post(Form *form, AwsFetch *f, const HttpSigning *signing, Error 
                                                       .timeout = TIMEOUT,
                                                       .max_body = AWS_BODY_MAX },
                                       err);
-        if (form->text)
-                explicit_bzero(form->text, form->len);
+        explicit_bzero(form->text, FORM_MAX);
         free(form->text);
         return r;
 }

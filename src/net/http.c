@@ -299,7 +299,7 @@ int http_new(sd_event *event, Http **ret, Error *err) {
                 return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
         (void) sd_event_source_set_description(h->now, "http-now");
 
-        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        if (http_memory_init() != CURLE_OK)
                 return error_set(err, -ENOMEM, "cannot set up libcurl");
         h->multi = curl_multi_init();
         if (!h->multi ||

@@ -28,13 +28,19 @@ def key_id(*parts, prefix="ASIA"):
     return prefix + hashlib.sha256(repr(parts).encode()).hexdigest()[:16].upper()
 
 
+def spread(access_key):
+    """A text that belongs to the key; lengths differ, so that one does not lie where another was."""
+    digest = hashlib.sha256(access_key.encode()).hexdigest()
+    return digest * (1 + int(digest[0], 16))
+
+
 def secret_of(access_key):
     """The secret that belongs to an access key id."""
-    return "canary/" + hashlib.sha256(access_key.encode()).hexdigest()
+    return "canary/" + spread(access_key)
 
 
 def token_of(access_key):
-    return "canary-token+" + access_key + "/=="
+    return "canary-token+" + access_key + spread(access_key)[::-1] + "/=="
 
 
 def shown(access_key):
@@ -99,9 +105,9 @@ class Aws:
         self.server.shutdown()
         self.server.server_close()
 
-    def allow(self, access_key):
-        """Keys that may sign, with the secret and token that go with the id."""
-        self.known[access_key] = (secret_of(access_key), None)
+    def allow(self, access_key, token=None):
+        """Keys that may sign, with the secret that goes with the id."""
+        self.known[access_key] = (secret_of(access_key), token)
         return access_key
 
     def issue(self, *parts):

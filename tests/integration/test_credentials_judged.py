@@ -15,6 +15,7 @@ from rosterd import Rosterd
 
 ENV, FILE, CONF, OTHER = "AKIAENVIRONMENT0ENVI", "AKIACREDENTIALS0CRED", "AKIACONFIGFILE00CONF", \
     "AKIAOTHERPROFILEOTHE"
+TOKEN = "AKIAWITHATOKEN00TOKE"
 
 
 def static(access_key, token=None):
@@ -211,6 +212,23 @@ CASES = [
          + SOURCE, env=env_keys(), profile="r"),
     Case("a source profile does not see env", None, "[profile r]\n" + role(source_profile="src")
          + "[profile src]\nregion = x\n", env=env_keys(), profile="r"),
+    # tokens: STS takes TOKEN only with "right"
+    Case("AWS_SECURITY_TOKEN goes first", ASSUME, "[profile r]\n"
+         + role(credential_source="Environment"), profile="r",
+         env={"AWS_ACCESS_KEY_ID": TOKEN, "AWS_SECRET_ACCESS_KEY": secret_of(TOKEN),
+              "AWS_SECURITY_TOKEN": "right", "AWS_SESSION_TOKEN": "wrong"}),
+    Case("AWS_SESSION_TOKEN if that is empty", ASSUME, "[profile r]\n"
+         + role(credential_source="Environment"), profile="r",
+         env={"AWS_ACCESS_KEY_ID": TOKEN, "AWS_SECRET_ACCESS_KEY": secret_of(TOKEN),
+              "AWS_SECURITY_TOKEN": "", "AWS_SESSION_TOKEN": "right"}),
+    Case("aws_security_token goes first", ASSUME, "[default]\n" + role(source_profile="src"),
+         "[src]\naws_security_token = right\n" + static(TOKEN, "wrong")),
+    Case("aws_session_token", ASSUME, "[default]\n" + role(source_profile="src")
+         + "[profile src]\n" + static(TOKEN, "right")),
+    Case("the wrong token", None, "[default]\n" + role(source_profile="src")
+         + "[profile src]\n" + static(TOKEN, "wrong")),
+    Case("an empty aws_session_token is none", ASSUME, "[default]\n" + role(source_profile="src")
+         + "[profile src]\n" + static(OTHER) + "aws_session_token =\n"),
     # web identity
     Case("web identity", WEB, env=WEB_ENV, files=JWT),
     Case("web identity before the shared file", WEB, "", DEFAULT_FILE, WEB_ENV, files=JWT),
@@ -299,6 +317,7 @@ def aws():
     with Aws() as server:
         for access_key in (ENV, FILE, CONF, OTHER):
             server.allow(access_key)
+        server.allow(TOKEN, "right")
         yield server
 
 

@@ -295,3 +295,45 @@ def test_reload_takes_other_credentials(roster, chime, aws):
         roster.send_signal(signal.SIGHUP)
         wait_until(lambda: roster.complete_runs() == 2, message="a second run")
         assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "another"]
+
+
+def memory_holds(pid, needles):
+    """Which of the needles are in the memory of a process."""
+    found = set()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            where, mode = line.split()[:2]
+            begin, end = (int(address, 16) for address in where.split("-"))
+            if not mode.startswith("rw") or end - begin > 1 << 30:  # a sanitizer's shadow
+                continue
+            try:
+                memory.seek(begin)
+                data = memory.read(end - begin)
+            except (OSError, ValueError):
+                continue
+            # free() itself writes over the beginning
+            found.update(needle for needle in needles if needle[-40:].encode() in data)
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks into a process that is not dumpable")
+def test_old_keys_are_gone_from_memory(roster, aws, chime):
+    issued = []
+    chime_knows = aws.on_issue
+
+    def on_issue(access_key, secret, token):
+        chime_knows(access_key, secret, token)
+        issued.append((secret, token))
+
+    aws.on_issue = on_issue
+    aws.life = 500  # other keys for each run
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        for _ in range(3):
+            aws.generation += 1
+            roster.sync_now()
+        assert len(issued) == 4
+        pid = roster.process.pid
+        assert memory_holds(pid, issued[-1]) == set(issued[-1])
+        for secret, token in issued[:-1]:
+            assert not memory_holds(pid, (secret, token))

@@ -450,6 +450,52 @@ def test_without_its_credential_it_does_not_start(chime):
     assert "secret_access_key_file" in said
 
 
+# ---- AWS credentials ---------------------------------------------------------------------------
+
+NO_KEYS = "# no access_key_id, nor its secret\n"
+
+
+def aws_keys(chime):
+    return f"aws_access_key_id = {chime.access_key}\naws_secret_access_key = {chime.secret_key}\n"
+
+
+def test_aws_files_reach_it_by_the_example(chime):
+    write("/etc/rosterd/aws-credentials", "[acme]\n" + aws_keys(chime), 0o600)
+    configure(chime, account="profile = acme\n" + NO_KEYS)
+    os.makedirs(DROPINS)
+    shutil.copy(f"{SRC}/systemd/examples/aws-files.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    start_and_baseline()
+    assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
+
+
+def test_aws_files_in_its_home(chime):
+    write("/var/lib/rosterd/.aws/credentials", "[default]\n" + aws_keys(chime), 0o600)
+    for path in ("/var/lib/rosterd", "/var/lib/rosterd/.aws", "/var/lib/rosterd/.aws/credentials"):
+        shutil.chown(path, "rosterd", "rosterd")
+    configure(chime, account=NO_KEYS)
+    start_and_baseline()
+
+
+def test_a_helper_runs_within_the_sandbox(chime):
+    """A shell script, its JSON and its remark; it sees neither systemd's socket nor people's homes."""
+    keys = {"Version": 1, "AccessKeyId": chime.access_key, "SecretAccessKey": chime.secret_key}
+    write("/usr/local/bin/aws-helper",
+          "#!/bin/sh\n"
+          "echo \"socket:${NOTIFY_SOCKET:-none} home:$HOME uid:$(id -un) root:$(ls /root 2>&1 | wc -c)\" >&2\n"
+          f"cat <<'END'\n{json.dumps(keys)}\nEND\n", 0o755)
+    write("/etc/rosterd/aws-config", "[default]\ncredential_process = /usr/local/bin/aws-helper --any 'thing'\n")
+    configure(chime, account=NO_KEYS)
+    os.makedirs(DROPINS)
+    shutil.copy(f"{SRC}/systemd/examples/credential-process.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    start_and_baseline()
+    said = journal("MESSAGE_ID=431948f13c30bea56e8b9a28d2ea879e")[0]["MESSAGE"]
+    assert "acme: credential_process said: socket:none home:/var/lib/rosterd uid:rosterd" in said
+    assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
+    os.unlink("/usr/local/bin/aws-helper")
+
+
 def test_metrics_reach_the_textfile_directory_by_the_example(chime):
     directory = "/var/lib/prometheus/node-exporter"
     os.makedirs(directory, exist_ok=True)
