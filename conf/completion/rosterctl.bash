@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 # Completion of rosterctl(1) for bash.  What can be typed, rosterctl itself knows.
 
 _rosterctl() {

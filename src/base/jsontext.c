@@ -10,17 +10,22 @@
 #include "base/text.h"
 #include "base/timefmt.h"
 
-static void put(JsonText *j, const char *data, size_t len) {
-        if (!j->failed && len >= j->size - j->len) {
-                size_t size = (j->len + len + 1) * 2;
-                char *bigger = realloc(j->text, size);
+void jsontext_reserve(JsonText *j, size_t len) {
+        char *bigger;
 
-                if (bigger) {
-                        j->text = bigger;
-                        j->size = size;
-                } else
-                        j->failed = true;
+        if (j->failed || len < j->size - j->len)
+                return;
+        bigger = realloc(j->text, j->len + len + 1);
+        j->failed = !bigger;
+        if (bigger) {
+                j->text = bigger;
+                j->size = j->len + len + 1;
         }
+}
+
+static void put(JsonText *j, const char *data, size_t len) {
+        if (len >= j->size - j->len)
+                jsontext_reserve(j, j->len + 2 * len);
         if (j->failed)
                 return;
         memcpy(j->text + j->len, data, len);
@@ -51,7 +56,7 @@ static void put_string(JsonText *j, const char *s, size_t len) {
         put(j, "\"", 1);
         while (at < len) {
                 unsigned char c = (unsigned char) s[at];
-                size_t n = c ? text_utf8_length(s + at, len - at) : 1;
+                size_t n = c < 0x80 ? 1 : text_utf8_length(s + at, len - at);
 
                 if (n > 0 && c >= 0x20 && c != '"' && c != '\\') {
                         at += n;

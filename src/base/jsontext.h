@@ -15,6 +15,9 @@ typedef struct JsonText {
         bool failed;
 } JsonText;
 
+/* Makes room for so many more bytes, where their number is known beforehand. */
+void jsontext_reserve(JsonText *j, size_t len);
+
 /* key is NULL at the top and in arrays.  bracket is one of { [ and } ]. */
 void jsontext_open(JsonText *j, const char *key, char bracket);
 void jsontext_close(JsonText *j, char bracket);

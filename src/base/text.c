@@ -33,8 +33,21 @@ size_t text_utf8_length(const char *s, size_t len) {
         return n;
 }
 
+/* Whether eight bytes are ASCII and none of them is NUL. */
+static bool eight_ascii(const char *in) {
+        uint64_t w;
+
+        memcpy(&w, in, sizeof w);
+        return !((w | (w - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080));
+}
+
 bool text_is_utf8(const char *in, size_t len) {
         while (len > 0) {
+                if (len >= 8 && eight_ascii(in)) {
+                        in += 8;
+                        len -= 8;
+                        continue;
+                }
                 size_t n = text_utf8_length(in, len);
 
                 if (n == 0)

@@ -29,9 +29,17 @@ static int64_t days_from_civil(int64_t y, int m, int d) {
         return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
+/* n decimal digits, and then c. */
+static char *put_digits(char *out, int64_t value, int n, char c) {
+        for (int i = n; i > 0; value /= 10)
+                out[--i] = (char) ('0' + value % 10);
+        out[n] = c;
+        return out + n + 1;
+}
+
 void time_format(int64_t ms, char out[static TIME_TEXT_SIZE]) {
         int64_t days = ms / MS_PER_DAY, rest = ms % MS_PER_DAY, era, doe, yoe, doy, mp, y;
-        int m, d, n;
+        int m, d;
 
         if (rest < 0) {
                 rest += MS_PER_DAY;
@@ -48,11 +56,14 @@ void time_format(int64_t ms, char out[static TIME_TEXT_SIZE]) {
         y = yoe + era * 400 + (m <= 2);
         assert(y >= 0 && y <= 9999);
 
-        n = snprintf(out, TIME_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int) y, m, d,
-                     (int) (rest / 3600000), (int) (rest / 60000 % 60), (int) (rest / 1000 % 60),
-                     (int) (rest % 1000));
-        assert(n == TIME_TEXT_SIZE - 1);
-        (void) n;
+        out = put_digits(out, y, 4, '-');
+        out = put_digits(out, m, 2, '-');
+        out = put_digits(out, d, 2, 'T');
+        out = put_digits(out, rest / 3600000, 2, ':');
+        out = put_digits(out, rest / 60000 % 60, 2, ':');
+        out = put_digits(out, rest / 1000 % 60, 2, '.');
+        out = put_digits(out, rest % 1000, 3, 'Z');
+        *out = '\0';
 }
 
 /* Reads exactly n digits. */

@@ -99,9 +99,10 @@ static void say_end(Watch *w, const char *name, const ControlAccount *a) {
         }
         format_duration(a->elapsed_ms, took, sizeof took);
         out_printf(o,
-                   "%s: complete: %" PRId64 " users on %" PRId64 " pages in %s; %" PRId64
+                   "%s: complete: %" PRId64 " users on %" PRId64 " page%s in %s; %" PRId64
                    " added, %" PRId64 " changed, %" PRId64 " removed\n",
-                   name, a->users, a->pages, took, a->added, a->changed, a->removed);
+                   name, a->users, a->pages, a->pages == 1 ? "" : "s", took, a->added, a->changed,
+                   a->removed);
 }
 
 /* ---- for programs ---- */

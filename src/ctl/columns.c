@@ -8,7 +8,7 @@ static const Column known[] = {
         { "account", "ACCOUNT", COLUMN_TEXT, 4, 0 },
         { "account_id", "ACCOUNT ID", COLUMN_TEXT, 9, 0 },
         { "user_id", "USER ID", COLUMN_TEXT, 5, 0 },
-        { "primary_email", "E-MAIL", COLUMN_TEXT, 1, 0 },
+        { "primary_email", "USER", COLUMN_TEXT, 1, 0 },
         { "display_name", "NAME", COLUMN_TEXT, 6, 0 },
         { "license_type", "LICENSE", COLUMN_TEXT, 7, 0 },
         { "user_type", "TYPE", COLUMN_TEXT, 8, 0 },

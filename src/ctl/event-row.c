@@ -50,6 +50,10 @@ char *event_row_changes(const Record *row, char out[static EVENT_WHAT_SIZE]) {
 
                 if (strcmp(field, "last_changed_at") == 0)
                         continue;
+                if (strcmp(field, "user_registration_status") == 0)
+                        field = "registration";
+                else if (strcmp(field, "user_invitation_status") == 0)
+                        field = "invitation";
                 at += (size_t) snprintf(buf + at, sizeof buf - at, "%s%s: %s → %s", at ? ", " : "",
                                         field, value(change, "old"), value(change, "new"));
         }

@@ -4,6 +4,8 @@
 
 #include "ctl/command.h"
 
+#define WIDTH 78
+
 static void print_options(Out *o, const Option *list, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 char left[64];
@@ -16,12 +18,33 @@ static void print_options(Out *o, const Option *list, size_t n) {
         }
 }
 
+/* Breaks text into lines. */
+static void print_text(Out *o, const char *text) {
+        size_t used = 0;
+
+        while (*text) {
+                size_t len = strcspn(text, " ");
+
+                if (used > 0 && used + 1 + len > WIDTH) {
+                        out_char(o, '\n');
+                        used = 0;
+                }
+                if (used > 0)
+                        out_char(o, ' ');
+                out_write(o, text, len);
+                used += len + (used > 0);
+                text += len;
+                text += strspn(text, " ");
+        }
+        out_char(o, '\n');
+}
+
 static void print_command(Out *o, const Command *k) {
         out_printf(o, "Usage: rosterctl %s%s%s%s\n\n%c%s.\n", k->name,
                    k->n_options ? " [OPTION]..." : "", k->args ? " " : "", k->args ? k->args : "",
                    k->summary[0] - 'a' + 'A', k->summary + 1);
         if (k->help)
-                out_printf(o, "%s\n", k->help);
+                print_text(o, k->help);
         out_text(o, "\n");
         print_options(o, k->options, k->n_options);
         if (k->n_options)

@@ -67,19 +67,24 @@ struct Sheet {
         size_t n;
 };
 
-static void plan(Sheet *s, const Rows *shape, const char *const *shown, Column *columns) {
+static Column raw_column(const char *name) {
+        return (Column){ .name = name, .title = name, .type = COLUMN_ANY, .rank = 1 };
+}
+
+static void plan(Sheet *s, const Rows *shape, const char *const *shown, bool raw, Column *columns) {
         for (size_t i = 0; i < s->n; i++) {
                 size_t at = i;
 
                 for (at = shown ? 0 : i; shown && strcmp(rows_column(shape, at), shown[i]) != 0;)
                         at++; /* rows_column() asserts that there is one */
                 s->from[i] = at;
-                columns[i] = column_named(rows_column(shape, at));
+                columns[i] = raw ? raw_column(rows_column(shape, at))
+                                 : column_named(rows_column(shape, at));
         }
 }
 
-int sheet_new(Ctl *c, Format dflt, const Rows *shape, const char *const *shown, size_t n,
-              Sheet **ret, Error *err) {
+static int make_sheet(Ctl *c, Format dflt, const Rows *shape, const char *const *shown, size_t n,
+                      bool raw, Sheet **ret, Error *err) {
         CLEANUP(sheet_freep) Sheet *s = calloc(1, sizeof *s);
         CLEANUP_FREE Column *columns = NULL;
         Format format = c->format ? c->format : dflt;
@@ -95,12 +100,17 @@ int sheet_new(Ctl *c, Format dflt, const Rows *shape, const char *const *shown, 
         s->picked = calloc(s->n + 1, sizeof *s->picked);
         if (!columns || !s->from || !s->picked)
                 return error_set(err, -ENOMEM, "out of memory");
-        plan(s, shape, shown, columns);
+        plan(s, shape, shown, raw, columns);
         r = writer_new(&c->out, format, ctl_local_times(c), columns, s->n, &s->writer, err);
         if (r < 0)
                 return r;
         *ret = take_ptr(s);
         return 0;
+}
+
+int sheet_new(Ctl *c, Format dflt, const Rows *shape, const char *const *shown, size_t n,
+              Sheet **ret, Error *err) {
+        return make_sheet(c, dflt, shape, shown, n, false, ret, err);
 }
 
 void sheet_row(Sheet *s, const Cell *cells) {
@@ -149,14 +159,7 @@ int write_rows(Ctl *c, Format dflt, Rows *owned, const char *const *shown, size_
 int write_raw_rows(Ctl *c, Rows *owned, Error *err) {
         CLEANUP(rows_freep) Rows *rows = owned;
         CLEANUP(sheet_freep) Sheet *sheet = NULL;
-        int r = sheet_new(c, FORMAT_TABLE, rows, NULL, 0, &sheet, err);
+        int r = make_sheet(c, FORMAT_TABLE, rows, NULL, 0, true, &sheet, err);
 
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < sheet->n; i++)
-                sheet->writer->columns[i] = (Column){ .name = rows_column(rows, i),
-                                                      .title = rows_column(rows, i),
-                                                      .type = COLUMN_ANY,
-                                                      .rank = 1 };
-        return write_all(c, rows, sheet, err);
+        return r < 0 ? r : write_all(c, rows, sheet, err);
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -411,6 +412,7 @@ static int run_loop(Daemon *d) {
         service_stopping();
         schedule_stop(d->schedule, "rosterd was stopped");
         (void) batch_flush(d->batch, NULL);
+        webhooks_save(d->webhooks);
         if (status != EXIT_DATABASE_REFUSED &&
             (!deliver_drain(d->deliver) || !webhooks_all_told(d->webhooks)))
                 d->once_failed = true;
@@ -428,6 +430,9 @@ int daemon_run(const Options *options) {
         (void) setlocale(LC_CTYPE, "C.UTF-8");
         (void) prctl(PR_SET_DUMPABLE, 0); /* credentials are in memory: no core dumps */
         (void) umask(0027);
+        /* Pages and bodies come and go by the hundred kilobytes: their memory is kept for the next. */
+        (void) mallopt(M_MMAP_THRESHOLD, 2 << 20);
+        (void) mallopt(M_TRIM_THRESHOLD, 2 << 20);
 
         r = load_config(options->config, LOG_ID_CONFIG_REFUSED, &d.config, &err);
         if (r < 0) {

@@ -85,6 +85,9 @@ typedef enum HookWork {
 
 /* Makes the next parcel, or the one that failed again.  A HookWork, or -errno of the store. */
 int hook_prepare(Hook *h, Error *err);
+/* While a request is in flight: reads what the next one will tell, if that is not there already. */
+bool hook_may_read_ahead(const Hook *h);
+void hook_read_ahead(Hook *h);
 /* The parcel's body and id; *ret_body is the caller's. */
 int hook_render(Hook *h, char **ret_body, char id[static WEBHOOK_ID_SIZE], Error *err);
 /* The parcel is finished with: moves the cursor over it. */

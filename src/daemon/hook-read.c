@@ -106,10 +106,10 @@ static int enqueue(Hook *h, EventPage *page) {
         return 0;
 }
 
-/* Reads until there are events for one request, or no more.  A request that failed is read whole
- * again, whatever it takes. */
-static int fill(Hook *h, size_t want, Error *err) {
-        bool end = false, whole = h->parcel.upto != 0;
+/* Reads until there are so many events, or no more.  A request that failed is read whole again (up to
+ * limit, else 0), whatever it takes. */
+static int fill(Hook *h, size_t want, int64_t limit, Error *err) {
+        bool end = false, whole = limit != 0;
 
         while (h->n_queue - h->at < want && !end) {
                 EventPage page = { 0 };
@@ -118,7 +118,7 @@ static int fill(Hook *h, size_t want, Error *err) {
 
                 if (store_in_transaction(h->world->store)) /* what is in it may yet be undone */
                         return have > 0 && !whole ? HOOK_READY : HOOK_LATER;
-                r = read_portion(h, h->read_to, h->parcel.upto,
+                r = read_portion(h, h->read_to, limit,
                                  want - have > PORTION ? want - have : PORTION, &page, err);
                 if (r < 0)
                         return r;
@@ -175,7 +175,7 @@ static void take(Hook *h, size_t most) {
 
 static int prepare_events(Hook *h, Error *err) {
         size_t want = h->parcel.upto ? h->parcel.events : most_events(h);
-        int r = fill(h, want, err);
+        int r = fill(h, want, h->parcel.upto, err);
 
         if (r == HOOK_READY && !h->parcel.upto)
                 take(h, want);
@@ -188,6 +188,16 @@ static int prepare_events(Hook *h, Error *err) {
         if (r == HOOK_NOTHING || r == HOOK_MORE)
                 move_cursor(h, h->read_to);
         return r;
+}
+
+bool hook_may_read_ahead(const Hook *h) {
+        return h->format->style != FORMAT_DIGEST && !h->repeating &&
+               h->n_queue - h->at < h->parcel.events + most_events(h);
+}
+
+void hook_read_ahead(Hook *h) {
+        if (hook_may_read_ahead(h)) /* what fails is tried again when its turn comes */
+                (void) fill(h, h->parcel.events + most_events(h), 0, NULL);
 }
 
 void hook_finish_parcel(Hook *h) {

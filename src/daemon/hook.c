@@ -217,8 +217,11 @@ static void send_or_wait(Hook *h, int r, const char *id, Error *err) {
         if (r >= 0)
                 r = post(h, id, err);
         h->phase = HOOK_SENDING;
-        if (r >= 0)
+        if (r >= 0) {
+                if (hook_may_read_ahead(h))
+                        hook_poke(h);
                 return;
+        }
         h->phase = HOOK_IDLE;
         free(take_ptr(h->body));
         (void) snprintf(a.reason, sizeof a.reason, "%s", err->msg);
@@ -326,6 +329,8 @@ static void advance(Hook *h) {
                 return;
         if (h->phase == HOOK_IDLE)
                 advance_idle(h);
+        else if (h->phase == HOOK_SENDING)
+                hook_read_ahead(h);
 }
 
 static int on_step(sd_event_source *source, void *userdata) {

@@ -74,6 +74,11 @@ static void save_now(Webhooks *w) {
         arm_save(w, backoff_full_jitter(USEC_PER_SEC, SAVE_RETRY_MOST, w->save_failures));
 }
 
+void webhooks_save(Webhooks *w) {
+        if (!store_in_transaction(w->world.store))
+                save_now(w);
+}
+
 static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
         Webhooks *w = userdata;
 
@@ -168,8 +173,6 @@ int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_f
 void webhooks_free(Webhooks *w) {
         if (!w)
                 return;
-        if (w->n > 0 && !store_in_transaction(w->world.store))
-                save_now(w);
         for (size_t i = 0; i < w->n; i++)
                 hook_free(w->hooks[i]);
         free(w->hooks);

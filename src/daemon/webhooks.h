@@ -20,10 +20,12 @@ typedef void (*WebhooksChanged)(void *userdata); /* figures may have changed */
 
 int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_changed,
                  void *userdata, Webhooks **ret, Error *err);
-/* Writes down how far each has got.  Requests in flight are given up; they are sent again, with the
- * same id, at the next start. */
+/* Requests in flight are given up; they are sent again, with the same id, at the next start. */
 void webhooks_free(Webhooks *w);
 DEFINE_CLEANUP(Webhooks *, webhooks_free)
+
+/* Writes down how far each has got, as happens by itself a moment after it got on. */
+void webhooks_save(Webhooks *w);
 
 /* Takes a configuration into use, the first or a new one; keys[i] is the store's key of
  * config->accounts[i].  Known webhooks go on from where they are, at once, also those that were

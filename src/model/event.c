@@ -23,8 +23,9 @@ void event_clear(Event *e) {
         char *texts[] = { e->account,   e->account_id, e->user_id, e->primary_email, e->field,
                           e->old_value, e->new_value,  e->changes, e->detail,        e->user };
 
-        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        for (size_t i = 0; !e->packed && i < sizeof texts / sizeof texts[0]; i++)
                 free(texts[i]);
+        free(e->packed);
         *e = (Event){ 0 };
 }
 

@@ -55,7 +55,8 @@ extern const EventType event_types[EVENT_KIND_COUNT];
 /* The kind of this public name, or EVENT_KIND_COUNT. */
 EventKind event_kind_from_name(const char *name);
 
-/* One row of the event log.  Texts are NULL where they do not apply; all are owned by the event. */
+/* One row of the event log.  Texts are NULL where they do not apply; all are owned by the event: each
+ * by itself, or all of them in `packed`. */
 typedef struct Event {
         int64_t seq;            /* 0 until the store has numbered it */
         char id[EVENT_ID_SIZE]; /* random, so that a restored backup never reuses one */
@@ -70,6 +71,7 @@ typedef struct Event {
         char *changes;               /* JSON array of {field, old, new} */
         char *detail;                /* JSON object of account-level events */
         char *user;                  /* JSON object: the user's row once the event had happened */
+        char *packed;                /* not NULL: the texts are in here */
 } Event;
 
 void event_clear(Event *e);

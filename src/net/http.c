@@ -49,7 +49,7 @@ struct HttpCall {
 struct Http {
         sd_event *event;
         CURLM *multi;
-        sd_event_source *timer;
+        sd_event_source *timer, *now; /* curl's timer; and for its "at once" */
         HttpCall *calls;
         bool reaping;
 };
@@ -217,6 +217,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return drive(userdata, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static int on_now(sd_event_source *source, void *userdata) {
+        (void) source;
+        return drive(userdata, CURL_SOCKET_TIMEOUT, 0);
+}
+
 /* curl -> loop: watch this socket so.  The source travels as curl's socketp. */
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socketp) {
         CLEANUP(sd_event_source_unrefp) sd_event_source *fresh = NULL;
@@ -247,7 +252,10 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata) {
         Http *h = userdata;
 
         (void) multi;
-        if (timeout_ms < 0)
+        /* each call begins so: a turn of the loop is cheaper than a timer */
+        if (sd_event_source_set_enabled(h->now, timeout_ms ? SD_EVENT_OFF : SD_EVENT_ONESHOT) < 0)
+                return -1;
+        if (timeout_ms <= 0)
                 return sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
         if (sd_event_source_set_time_relative(h->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) <
                     0 ||
@@ -280,6 +288,14 @@ int http_new(sd_event *event, Http **ret, Error *err) {
         if (r < 0)
                 return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
         (void) sd_event_source_set_description(h->timer, "http-timer");
+        r = sd_event_add_defer(event, &h->now, on_now, h);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(h->now, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(h->now, true);
+        if (r < 0)
+                return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
+        (void) sd_event_source_set_description(h->now, "http-now");
 
         if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 return error_set(err, -ENOMEM, "cannot set up libcurl");
@@ -308,6 +324,7 @@ void http_free(Http *h) {
         if (h->multi)
                 (void) curl_multi_cleanup(h->multi); /* calls back: timer and event come after */
         (void) sd_event_source_disable_unref(h->timer);
+        (void) sd_event_source_disable_unref(h->now);
         (void) sd_event_unref(h->event);
         free(h);
 }

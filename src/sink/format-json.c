@@ -56,12 +56,42 @@ static void put_value(JsonText *j, const char *key, json_object *v) {
         }
 }
 
-/* Whether stored text may be sent as it stands: rosterd has written it (model/event-json.c), so that
- * it only has to be looked at for what an older version may have let in. */
-static bool is_clean(const char *text, char open) {
-        size_t len = text ? strlen(text) : 0;
+/* Behind the string that begins at p, or NULL if it does not end. */
+static const char *skip_string(const char *p) {
+        for (p++; *(p += strcspn(p, "\"\\")) == '\\';)
+                if (*++p)
+                        p++;
+        return *p ? p + 1 : NULL;
+}
 
-        if (len < 2 || text[0] != open || !text_is_utf8(text, len))
+/* Whether the text is one value in brackets, from its first byte to its last: not cut, nothing behind
+ * it. */
+static bool is_whole(const char *text) {
+        const char *p = text;
+        size_t depth = 0;
+
+        do {
+                if (*p == '"') {
+                        p = skip_string(p);
+                        if (!p)
+                                return false;
+                } else if (*p == '{' || *p == '[') {
+                        depth++;
+                        p++;
+                } else { /* it closes, for depth is not 0 */
+                        depth--;
+                        p++;
+                }
+                if (depth > 0)
+                        p += strcspn(p, "\"{}[]");
+        } while (*p && depth > 0);
+        return !*p && depth == 0;
+}
+
+/* Whether stored text may be sent as it stands: rosterd has written it (model/event-json.c), so that
+ * it only has to be looked at for damage, and for what an older version may have let in. */
+static bool is_clean(const char *text, char open) {
+        if (!text || text[0] != open || !is_whole(text) || !text_is_utf8(text, strlen(text)))
                 return false;
         for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
                 if ((user_fields[i].flags & FIELD_SECRET) &&
@@ -145,9 +175,17 @@ void format_event(JsonText *j, const char *key, const FormatSettings *settings, 
         jsontext_close(j, '}');
 }
 
+static size_t length(const char *text) {
+        return text ? strlen(text) : 0;
+}
+
 int format_json(const FormatSettings *settings, Event *const *events, size_t n, char **ret) {
         CLEANUP(jsontext_clear) JsonText j = { 0 };
+        size_t len = 0;
 
+        for (size_t i = 0; i < n; i++)
+                len += 512 + length(events[i]->user) + length(events[i]->changes);
+        jsontext_reserve(&j, len);
         if (settings->list)
                 jsontext_open(&j, NULL, '[');
         for (size_t i = 0; i < n; i++)

@@ -26,26 +26,54 @@ int store_event_append(Store *s, int64_t account, Event *e, Error *err) {
         return r;
 }
 
-/* Of a row that row_matches() knows the type of. */
-static int read_event(Store *s, sqlite3_stmt *st, Event **ret, Error *err) {
+/* Puts the texts of columns 5 on into one block. */
+static int read_texts(Store *s, sqlite3_stmt *st, Event *e, size_t *ret_bytes, Error *err) {
+        char **const texts[] = { &e->account, &e->account_id, &e->user_id,   &e->primary_email,
+                                 &e->field,   &e->old_value,  &e->new_value, &e->changes,
+                                 &e->detail,  &e->user };
+        enum { N = sizeof texts / sizeof texts[0] };
+        const char *from[N];
+        size_t len[N], bytes = 0;
+        char *to;
+
+        for (int i = 0; i < N; i++) {
+                from[i] = (const char *) sqlite3_column_text(st, 5 + i);
+                if (!from[i] && sqlite3_column_type(st, 5 + i) != SQLITE_NULL)
+                        return store_error(s, err, "reading a text");
+                len[i] = from[i] ? (size_t) sqlite3_column_bytes(st, 5 + i) + 1 : 0;
+                bytes += len[i];
+        }
+        to = e->packed = malloc(bytes + 1);
+        if (!to)
+                return error_set(err, -ENOMEM, "out of memory");
+        for (int i = 0; i < N; i++) {
+                if (!from[i])
+                        continue;
+                memcpy(to, from[i], len[i]);
+                *texts[i] = to;
+                to += len[i];
+        }
+        *ret_bytes += bytes;
+        return 0;
+}
+
+/* Of a row whose type is known; *ret_bytes grows by the size of its texts. */
+static int read_event(Store *s, sqlite3_stmt *st, EventKind kind, Event **ret, size_t *ret_bytes,
+                      Error *err) {
         CLEANUP(event_freep) Event *e = calloc(1, sizeof *e);
-        char **texts[10];
-        int r = 0;
+        const unsigned char *id = sqlite3_column_text(st, 1);
+        int r;
 
         if (!e)
                 return error_set(err, -ENOMEM, "out of memory");
         e->seq = sqlite3_column_int64(st, 0);
-        e->kind = event_kind_from_name((const char *) sqlite3_column_text(st, 3));
+        e->kind = kind;
         e->run = sqlite3_column_int64(st, 4);
-        if (sqlite3_column_bytes(st, 1) < EVENT_ID_SIZE)
-                memcpy(e->id, sqlite3_column_text(st, 1), (size_t) sqlite3_column_bytes(st, 1));
+        if (id && sqlite3_column_bytes(st, 1) < EVENT_ID_SIZE)
+                memcpy(e->id, id, (size_t) sqlite3_column_bytes(st, 1));
         r = store_column_time(s, st, 2, &e->time, err);
-        memcpy(texts,
-               (char **[]){ &e->account, &e->account_id, &e->user_id, &e->primary_email, &e->field,
-                            &e->old_value, &e->new_value, &e->changes, &e->detail, &e->user },
-               sizeof texts);
-        for (int i = 0; i < 10 && r >= 0; i++)
-                r = store_column_text(s, st, 5 + i, texts[i], err);
+        if (r >= 0)
+                r = read_texts(s, st, e, ret_bytes, err);
         if (r < 0)
                 return r;
         *ret = take_ptr(e);
@@ -58,26 +86,22 @@ void events_free(Event **events, size_t n) {
         free(events);
 }
 
-/* Whether the row at hand may match; read_event() still has to know its type. */
-static bool row_matches(sqlite3_stmt *st, const EventQuery *q) {
+/* The kind of the row at hand if it matches, else EVENT_KIND_COUNT; that is also what a type is that
+ * only a later version knows. */
+static EventKind row_matches(sqlite3_stmt *st, const EventQuery *q) {
         const char *type = (const char *) sqlite3_column_text(st, 3);
-        const char *account = (const char *) sqlite3_column_text(st, 5);
         EventKind kind = type ? event_kind_from_name(type) : EVENT_KIND_COUNT;
+        const char *account;
 
         if (kind == EVENT_KIND_COUNT || !(q->kinds & EVENT_BIT(kind)))
-                return false;
+                return EVENT_KIND_COUNT;
+        if (q->n_accounts == 0)
+                return kind;
+        account = (const char *) sqlite3_column_text(st, 5);
         for (size_t i = 0; i < q->n_accounts; i++)
                 if (account && strcmp(q->accounts[i], account) == 0)
-                        return true;
-        return q->n_accounts == 0;
-}
-
-static size_t row_bytes(sqlite3_stmt *st) {
-        size_t bytes = 0;
-
-        for (int i = 0; i < sqlite3_column_count(st); i++)
-                bytes += (size_t) sqlite3_column_bytes(st, i);
-        return bytes;
+                        return kind;
+        return EVENT_KIND_COUNT;
 }
 
 /* There is no LIMIT, so that events that do not match, or whose type only a later version knows, do
@@ -88,6 +112,7 @@ static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPag
 
         for (size_t scanned = 0; page->n < q->max; scanned++) {
                 Event *e = NULL;
+                EventKind kind;
                 int r;
 
                 if ((q->max_bytes && bytes >= q->max_bytes) ||
@@ -100,9 +125,9 @@ static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPag
                         page->end = true;
                         return 0;
                 }
-                if (row_matches(st, q)) {
-                        bytes += row_bytes(st);
-                        r = read_event(s, st, &e, err);
+                kind = row_matches(st, q);
+                if (kind != EVENT_KIND_COUNT) {
+                        r = read_event(s, st, kind, &e, &bytes, err);
                         if (r < 0)
                                 return r;
                         page->events[page->n++] = e;

@@ -26,8 +26,7 @@ int rows_new(Store *s, const char *what, Rows **ret, Error *err, const char *fmt
 /* Steps the statement and fills in all cells: a RowsStep or -errno. */
 int rows_step(Rows *r, Error *err);
 
-/* Columns of the view users: 0 is the account, then field i is at READ_USER_AT + i. */
-#define READ_USER_AT 1
+/* The columns of the view users. */
 #define READ_USER_COLUMN(id, json, parent, column, type, flags) ", u." #column
 #define READ_USER_COLUMNS \
         "a.account" USER_FIELDS(READ_USER_COLUMN) ", u.first_seen_at, u.last_changed_at"

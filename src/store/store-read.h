@@ -39,6 +39,9 @@ typedef struct UserFilter {
         bool former;       /* of former_users instead */
 } UserFilter;
 
+/* In rows of users: 0 is the account, then field i is at READ_USER_AT + i. */
+#define READ_USER_AT 1
+
 /* Columns of the view users (or former_users), and with since also `since`: when the present
  * registration status began, as far as the log reaches back. */
 int store_read_users(Store *s, const UserFilter *f, bool since, Rows **ret, Error *err);

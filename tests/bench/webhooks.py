@@ -6,6 +6,7 @@ judges nothing."""
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -43,9 +44,9 @@ class Sink:
 
 
 def filled(folder, chime):
-    """A roster whose event log holds an event for each user, and that is not due for another sync."""
-    roster = Rosterd(folder, chime, {"acme": {"baseline": "events"}}, interval="30d")
-    roster.once(timeout=300)
+    """A daemon that has just seen each user for the first time, and is not due for another sync."""
+    roster = Rosterd(folder, chime, {"acme": {"baseline": "events"}}, interval="30d").start()
+    roster.wait_line("baseline taken", timeout=300)
     return roster, len(roster.events())
 
 
@@ -54,8 +55,8 @@ def deliver(roster, sink, name, batch, requests):
     sink.ask("reset")
     roster.webhooks = {name: {"url": sink.url, "batch": str(batch), "replay_from": "1"}}
     roster.write_config()
-    with roster:
-        wait_until(lambda: sink.ask()[0] >= requests, timeout=300)
+    roster.send_signal(signal.SIGHUP)
+    wait_until(lambda: sink.ask()[0] >= requests, timeout=300)
     count, seconds = sink.ask()
     assert count == requests, (count, requests)
     return seconds
@@ -90,7 +91,10 @@ def measure(roster, events, folder, batch):
 def main():
     with tempfile.TemporaryDirectory() as folder, Emulator(users=USERS) as chime:
         roster, events = filled(folder, chime)
-        rows = [measure(roster, events, folder, batch) for batch in (1, 100)]
+        try:
+            rows = [measure(roster, events, folder, batch) for batch in (1, 100)]
+        finally:
+            roster.stop()
     print(f"{'case':<12}{'events':>8}{'requests':>10}{'rosterd':>10}{'libcurl':>10}{'ratio':>8}")
     for row in rows:
         print(f"{row['case']:<12}{row['events']:>8}{row['requests']:>10}{row['seconds']:>9.2f}s"

@@ -2,7 +2,6 @@
 """Speaks to rosterd's control socket without rosterctl, rightly and wrongly."""
 
 import json
-import os
 import socket
 
 from rosterd import TIMEOUT, wait_until
@@ -12,13 +11,23 @@ class Connection:
     """One connection: a request goes out, lines come in."""
 
     def __init__(self, roster, request=None):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(TIMEOUT)
-        wait_until(lambda: os.path.exists(roster.settings["control_socket"]), message="the socket")
-        self.socket.connect(roster.settings["control_socket"])
+        self.socket = wait_until(lambda: self.connected(roster.settings["control_socket"]),
+                                 message="the socket")
         self.pending = b""
         if request is not None:
             self.send(request)
+
+    @staticmethod
+    def connected(path):
+        """A connected socket; None while there is none to connect to (it comes before it listens)."""
+        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        found.settimeout(TIMEOUT)
+        try:
+            found.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            found.close()
+            return None
+        return found
 
     def send(self, request):
         if not isinstance(request, bytes):

@@ -102,7 +102,7 @@ def test_users_filters(told, ctl):
 
 def test_table_in_a_pipe_is_whole_and_utc(told, ctl):
     lines = ctl.ok("users", "--registration", "Suspended").splitlines()
-    assert lines[0].split() == ["ACCOUNT", "E-MAIL", "NAME", "REGISTRATION", "SINCE", "INVITATION"]
+    assert lines[0].split() == ["ACCOUNT", "USER", "NAME", "REGISTRATION", "SINCE", "INVITATION"]
     rows = told.sql("SELECT primary_email FROM suspended_users")
     assert len(lines) == 1 + len(rows)
     for row in rows:
@@ -117,7 +117,7 @@ def test_table_in_a_pipe_is_whole_and_utc(told, ctl):
 def test_show_tells_the_person_and_every_status(told, ctl):
     text = ctl.ok("show", "ANA@example.com")
     assert text.splitlines()[0] == "Ana Pérez 日本語"
-    assert told.ana in text and "user_registration_status: Registered → Suspended" in text
+    assert told.ana in text and "registration: Registered → Suspended" in text
     whole = json.loads(ctl.ok("show", told.ana, "--format", "json"))
     assert whole["user"]["listed"] is True
     assert whole["user"]["primary_email"] == "ana@example.com"

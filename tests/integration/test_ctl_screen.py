@@ -58,7 +58,7 @@ def test_tables_fit_and_align(ctl, columns):
             assert width(line) <= columns, line
     lines = ctl.screen("users", "-e", "person*", columns=columns, env=PLAIN).splitlines()
     assert len(lines) == 7
-    for title in re.findall(r"(?:E-MAIL|REGISTRA\S+|SINCE|INVITATION)", lines[0]):
+    for title in re.findall(r"(?:USER|REGISTRA\S+|SINCE|INVITATION)", lines[0]):
         left = width(lines[0][:lines[0].index(title)])
         for line in lines[1:]:  # whatever stands there begins in that column
             at, begin = 0, 0

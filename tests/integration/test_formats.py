@@ -8,17 +8,15 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 
 import jsonschema
 import pytest
 from alertmanager import Alertmanager
-from rosterd import wait_until
+from emulator import Emulator
+from receiver import Receiver
+from rosterd import Rosterd, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -125,6 +123,63 @@ def test_extra_is_free(payloads, schema):
 def test_minimal_leaves_the_id(payloads):
     for event in json.loads(payloads["json.list.minimal"]):
         assert "user" not in event or list(event["user"]) == ["user_id"]
+
+
+def every_event(chime, roster):
+    """Changes at the service, run by run, that raise every type of event."""
+    def user(index, **members):
+        chime.patch_user(ids[index], **members)
+
+    ids = [u["UserId"] for u in chime.users()]
+    chime.patch_users({"UserRegistrationStatus": "Registered", "UserInvitationStatus": "Accepted",
+                       "PersonalPIN": PIN, "DisplayName": "Ana Lovelace"}, count=60)
+    roster.once()
+    user(0, UserRegistrationStatus="Suspended")
+    user(1, UserRegistrationStatus="Unregistered")
+    user(2, UserRegistrationStatus="Released", Nickname={"of": ["countess"]})
+    user(3, UserInvitationStatus="Pending", PersonalPIN="1" + PIN)
+    user(4, UserInvitationStatus="Failed")
+    user(5, UserInvitationStatus="Bounced")
+    user(6, PrimaryEmail="ana@example.com")
+    gone = chime.get_user(ids[7])
+    chime.delete_user(ids[7])
+    roster.once()
+    user(0, UserRegistrationStatus="Registered")
+    user(1, UserRegistrationStatus="Registered")
+    user(3, UserInvitationStatus="Accepted")
+    chime.add_user(gone)
+    roster.once()
+    chime.fault("status", exception="ForbiddenException")
+    roster.once(status=1)
+    chime.delete_users(ids[20:50])
+    roster.once()
+
+
+PIN = "7788991122"
+
+
+@pytest.mark.parametrize("personal_data", ["full", "minimal"])
+def test_what_the_daemon_posts_keeps_to_the_schema(tmp_path, schema, personal_data):
+    os.chmod(tmp_path, 0o750)
+    with Emulator(users=60) as chime, Receiver() as receiver:
+        roster = Rosterd(tmp_path, chime, {"acme": {"baseline": "events"}}, personal_data=personal_data,
+                         store_personal_pin="yes")
+        roster.webhooks["ops"] = {"url": receiver.url, "batch": "100"}
+        roster.write_config()
+        every_event(chime, roster)
+        bodies = [json.loads(request.body) for request in receiver.taken()]
+        assert roster.sql("SELECT count(*) AS n FROM users WHERE personal_pin IS NOT NULL")[0]["n"] > 50
+    events = [event for body in bodies for event in body]
+    for event in events:
+        errors = [e.message for e in schema.iter_errors(event)]
+        assert not errors, (event, errors)
+    told = schema.schema["$defs"]
+    assert {e["type"] for e in events} == set(told["userEvent"]["properties"]["type"]["enum"] +
+                                              told["accountEvent"]["properties"]["type"]["enum"])
+    text = json.dumps(bodies)
+    assert PIN not in text and "personal_pin" not in text and "PersonalPIN" not in text
+    for personal in ("Lovelace", "countess", "ana@example.com"):
+        assert (personal in text) == (personal_data == "full")
 
 
 # ---- signatures --------------------------------------------------------------------------------------

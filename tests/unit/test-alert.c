@@ -284,6 +284,21 @@ static void test_alertmanager(void **state) {
         assert_string_equal(text_at(last, "0.endsAt"), "2026-02-03T04:05:06.789Z");
 }
 
+/* One that lasts always has a beginning: Alertmanager would take its end for it. */
+static void test_alertmanager_unknown_beginning(void **state) {
+        const FormatSettings settings = { .lasting_until = INT64_C(1770091806789),
+                                          .now = INT64_C(1770091506789) };
+        Alert a = { .kind = ALERT_REMOVALS_HELD, .account = "acme", .held = 7 };
+        CLEANUP_FREE char *text = NULL;
+        CLEANUP_JSON json_object *o = NULL;
+
+        (void) state;
+        assert_int_equal(formats[WEBHOOK_ALERTMANAGER].render_alerts(&settings, &a, 1, &text), 0);
+        o = parse_strictly(text);
+        assert_string_equal(text_at(o, "0.startsAt"), "2026-02-03T04:05:06.789Z");
+        assert_string_equal(text_at(o, "0.endsAt"), "2026-02-03T04:10:06.789Z");
+}
+
 static void test_alertmanager_names(void **state) {
         static const char *const names[ALERT_KIND_COUNT] = { "UserSuspended", "RosterdSyncFailed",
                                                              "RosterdRemovalsHeld" };
@@ -313,6 +328,7 @@ int main(void) {
                 cmocka_unit_test(test_pagerduty_resolves),
                 cmocka_unit_test(test_pagerduty_summary),
                 cmocka_unit_test(test_alertmanager),
+                cmocka_unit_test(test_alertmanager_unknown_beginning),
                 cmocka_unit_test(test_alertmanager_names),
         };
 

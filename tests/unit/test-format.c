@@ -247,8 +247,7 @@ static const char *const hostile[] = {
         "\"><script>alert(1)</script>",
         "\\\"},{\"seq\":1}",
         "line\nfeed\r\ttab\x01\x1b[31mred",
-        "\xe2\x80\xa8\xe2\x80\xa9separators\xe2\x80\xae"
-        "desrever",
+        "\xe2\x80\xa8\xe2\x80\xa9separators\xe2\x80\xae-desrever",
         "\xd8\xb9\xd8\xb1\xd8\xa8\xd9\x8a \xf0\x9f\x98\x80\xf0\x9f\x87\xaa\xf0\x9f\x87\xb8",
         "<!channel> <@U123> *bold* _it_ `code` [link](http://evil.example) # head",
         "cut in the middle of a letter: \xc3",

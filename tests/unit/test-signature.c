@@ -84,6 +84,9 @@ static void test_every_length(void **state) {
         }
 }
 
+#define A24 "AAAAAAAAAAAAAAAAAAAAAAAA"
+#define LONG "whsec_" A24 A24 A24 A24
+
 /* The configuration lets none of these through; were it to, none would be signed with, or shown. */
 static void test_bad_secrets(void **state) {
         static const char *const bad[] = {
@@ -93,8 +96,7 @@ static void test_bad_secrets(void **state) {
                 "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
                 "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa-w",
                 "whsec_====",
-                "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-                "AAAAAAAAAAAAAAAA",
+                LONG, /* 72 bytes */
         };
 
         (void) state;
