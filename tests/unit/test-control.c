@@ -231,7 +231,8 @@ static void test_accounts_come_back(void **state) {
                                     .removed = 8,
                                     .retries = 9,
                                     .throttled = 10,
-                                    .expected = 11 };
+                                    .expected = 11,
+                                    .held = 12 };
         json_object *o = control_account_json(&in);
         ControlAccount out;
 
@@ -243,7 +244,7 @@ static void test_accounts_come_back(void **state) {
         assert_int_equal(out.state, in.state);
 #define SAME(member) assert_int_equal(out.member, in.member)
         SAME(next_run_ms), SAME(run_id), SAME(elapsed_ms), SAME(pages), SAME(users), SAME(added);
-        SAME(changed), SAME(removed), SAME(retries), SAME(throttled), SAME(expected);
+        SAME(changed), SAME(removed), SAME(retries), SAME(throttled), SAME(expected), SAME(held);
 #undef SAME
         (void) json_object_object_add(o, "state", json_object_new_string("dancing"));
         assert_int_equal(control_account_parse(o, &out), -EBADMSG);
