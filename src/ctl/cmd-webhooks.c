@@ -168,5 +168,6 @@ const Command command_webhooks = {
         .min_args = 0,
         .max_args = 2,
         .words = WORDS_WEBHOOK_ACTIONS,
+        .later_words = WORDS_WEBHOOKS,
         .run = run,
 };

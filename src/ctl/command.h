@@ -41,7 +41,8 @@ typedef struct Command {
         const Option *options;
         size_t n_options;
         int min_args, max_args;
-        WordKind words; /* what its arguments may be */
+        WordKind words;       /* what its arguments may be */
+        WordKind later_words; /* all but the first; WORDS_ANY: the same */
         /* Returns 0, another exit status, or -errno with err filled in (one sentence: what is the
          * matter, what to do).  Writes to c->out; whoever calls finishes that. */
         int (*run)(Ctl *c, const Args *a, Error *err);

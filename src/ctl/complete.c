@@ -40,6 +40,7 @@ int complete_print(Ctl *c, char *const *words, int n, Error *err) {
         const Command *k = NULL;
         const Option *open = NULL; /* waits for its argument */
         const char *last = n > 0 ? words[n - 1] : "";
+        int args = 0; /* of the command, before the last word */
 
         for (int i = 0; i < n - 1; i++) {
                 if (open) {
@@ -52,7 +53,9 @@ int complete_print(Ctl *c, char *const *words, int n, Error *err) {
                         open = find_option(k, words[i]);
                         if (open && !open->arg)
                                 open = NULL;
-                } else if (!k)
+                } else if (k)
+                        args++;
+                else
                         k = command_find(words[i]);
         }
         if (open)
@@ -64,7 +67,7 @@ int complete_print(Ctl *c, char *const *words, int n, Error *err) {
                 return 0;
         }
         if (k)
-                return print_words(c, k->words, err);
+                return print_words(c, args && k->later_words ? k->later_words : k->words, err);
         print_commands(&c->out);
         return 0;
 }
