@@ -209,7 +209,8 @@ def test_status_of_one_who_may_read_and_not_ask(running, ctl, tmp_path):
 def hold(roster, ctl, chime, count=100):
     gone = {user["UserId"] for user in chime.users(limit=count)}
     chime.delete_users(sorted(gone))
-    ctl.ok("sync", "--wait")
+    assert ctl.ok("sync", "--wait").endswith(
+        f"0 removed; {count} removals are held, see 'rosterctl removals acme'\n")
     return gone
 
 

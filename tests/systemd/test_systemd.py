@@ -544,6 +544,54 @@ def test_a_stranger_does_not_read_the_database(chime):
     assert count_as("stranger", status=None).isdigit() is False
 
 
+# ---- who may ask rosterd -----------------------------------------------------------------------
+
+def ctl_as(user, *args, status=0):
+    return run("runuser", "-u", user, "--", os.environ["ROSTERCTL"], "--database", DATABASE, *args,
+               status=status)
+
+
+def test_a_member_of_the_group_asks_the_running_service(chime):
+    """The service knows no users but its own (PrivateUsers=); the group it knows."""
+    configure(chime)
+    start_and_baseline()
+    assert run("stat", "-c", "%U:%G %a", "/run/rosterd/control") == "rosterd:rosterd 660\n"
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    assert "acme: complete: 450 users" in ctl_as("reader", "sync", "--wait")
+    assert "ana@example.com" in ctl_as("reader", "users", "--registration", "Suspended")
+    assert f"runs, pid {show('MainPID')}" in ctl_as("reader", "status")
+    assert f"runs, pid {show('MainPID')}" in ctl_as("root", "status")
+
+
+def test_a_stranger_does_not_ask_the_service_even_if_the_door_is_open(chime):
+    configure(chime)
+    start_and_baseline()
+    assert "you may not ask rosterd" in ctl_as("stranger", "sync", status=77)
+    run("chmod", "755", "/run/rosterd")
+    run("chmod", "666", "/run/rosterd/control")
+    assert "only root and members" in ctl_as("stranger", "sync", status=77)
+    assert len(sql("SELECT 1 FROM runs")) == 1
+
+
+def test_root_works_for_the_service_while_it_is_stopped(chime):
+    configure(chime)
+    start_and_baseline()
+    run("systemctl", "stop", "rosterd")
+    text = configure(chime).replace("[account acme]", "[account other]").replace(chime.account_id, "nobody")
+    write(CONFIG, text, 0o640)
+    shutil.chown(CONFIG, "root", "rosterd")
+    start()
+    run("systemctl", "stop", "rosterd")
+    for name in os.listdir("/var/lib/rosterd"):
+        if name != "roster.db":
+            os.unlink(f"/var/lib/rosterd/{name}")
+    assert "acme is forgotten: 450 users" in ctl_as("root", "forget", "acme")
+    for name in os.listdir("/var/lib/rosterd"):
+        assert run("stat", "-c", "%U:%G", f"/var/lib/rosterd/{name}") == "rosterd:rosterd\n", name
+    start()
+    assert show("ActiveState") == "active"
+
+
 # ---- the sandbox -------------------------------------------------------------------------------
 
 SANDBOX_TRIES = {
