@@ -355,7 +355,7 @@ int loader_assign(Loader *l, const char *name, char *value) {
         Error err = { 0 };
         Given *g;
 
-        if (l->in_unknown)
+        if (l->in_unknown || (l->outline && s && s->kind != SECTION_ROSTERD))
                 return 0;
         if (!*name || !s) {
                 loader_complain(l, -EINVAL, loader_here(l), s,

@@ -7,19 +7,32 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/text.h"
 
-/* $STATE_DIRECTORY is a colon list (systemd.exec(5)); the first folder is ours. */
-static int settle_database(Config *c) {
-        const char *dirs = getenv("STATE_DIRECTORY");
-        char path[PATH_MAX] = LOCALSTATEDIR "/lib/rosterd/roster.db";
+/* A file in a folder that systemd sets: a colon list (systemd.exec(5)), of which the first is ours. */
+static int settle_path(const char *variable, const char *name, const char *otherwise, size_t max,
+                       char **slot) {
+        const char *dirs = getenv(variable);
         size_t len = dirs ? strcspn(dirs, ":") : 0;
 
-        if (len > 0 && *dirs == '/' && len + sizeof "/roster.db" <= sizeof path)
-                (void) snprintf(path, sizeof path, "%.*s/roster.db", (int) len, dirs);
-        c->database = strdup(path);
-        return c->database ? 0 : -ENOMEM;
+        if (len == 0 || *dirs != '/' || len + strlen(name) + 2 > max)
+                *slot = strdup(otherwise);
+        else if (asprintf(slot, "%.*s/%s", (int) len, dirs, name) < 0)
+                *slot = NULL;
+        return *slot ? 0 : -ENOMEM;
+}
+
+static int settle_database(Config *c) {
+        return settle_path("STATE_DIRECTORY", "roster.db", LOCALSTATEDIR "/lib/rosterd/roster.db",
+                           PATH_MAX, &c->database);
+}
+
+/* That of the service, so that rosterctl finds it without the service's environment. */
+static int settle_control_socket(Config *c) {
+        return settle_path("RUNTIME_DIRECTORY", "control", CONFIG_CONTROL_SOCKET,
+                           sizeof((struct sockaddr_un *) NULL)->sun_path, &c->control_socket);
 }
 
 static bool is_set(Section *s, const char *key) {
@@ -29,7 +42,8 @@ static bool is_set(Section *s, const char *key) {
 int loader_settle(Loader *l) {
         Config *c = l->config;
 
-        if (!c->database && settle_database(c) < 0)
+        if ((!c->database && settle_database(c) < 0) ||
+            (!c->control_socket && settle_control_socket(c) < 0))
                 return -ENOMEM;
         for (size_t i = 0; i < l->n_sections; i++) {
                 Section *s = &l->sections[i];

@@ -110,6 +110,7 @@ int check_proxy(char *text, Error *err);
 int check_region(char *text, Error *err);
 int check_role_arn(char *text, Error *err);
 int check_session_name(char *text, Error *err);
+int check_socket_path(char *text, Error *err);
 int check_routing_key(char *text, Error *err);
 int check_webhook_secret(char *text, Error *err);
 int check_webhook_url(char *text, Error *err);
@@ -156,6 +157,7 @@ typedef struct Loader {
         size_t n_sections;
         size_t n_mistakes;
         int code;           /* the gravest so far */
+        bool outline;       /* config_load_outline(): only [rosterd] is judged */
         bool lost_sections; /* some could not be read, so that what is missing may be there */
         bool too_many_said;
 

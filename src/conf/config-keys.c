@@ -82,6 +82,7 @@ const ConfigKey config_keys[] = {
         R("store_personal_pin",   store_personal_pin,   BOOL,     "no",     ANY),
         R("personal_data",        personal_data,        WORD,     "full",   .words = words_personal_data),
         R("metrics_file",         metrics_file,         TEXT,     NULL,     .check = check_absolute_path),
+        R("control_socket",       control_socket,       TEXT,     NULL,     .check = check_socket_path),
         R("log_level",            log_level,            WORD,     "info",   .words = words_log_level),
         R("allow_http",           allow_http,           BOOL,     "no",     ANY),
 

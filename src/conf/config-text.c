@@ -7,6 +7,7 @@
 #include <fnmatch.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -44,6 +45,14 @@ int check_absolute_path(char *text, Error *err) {
         if (strlen(text) >= PATH_MAX)
                 return error_set(err, -EINVAL, "is too long for a path");
         return 0;
+}
+
+int check_socket_path(char *text, Error *err) {
+        int r = check_absolute_path(text, err);
+
+        if (r >= 0 && strlen(text) >= sizeof((struct sockaddr_un *) NULL)->sun_path)
+                return error_set(err, -EINVAL, "is too long for a socket; 107 bytes are allowed");
+        return r;
 }
 
 int check_ca_file(char *text, Error *err) {

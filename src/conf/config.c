@@ -148,7 +148,7 @@ static int load(Loader *l, const char *path) {
         r = read_dropins(l);
         if (r == 0)
                 r = loader_settle(l);
-        if (r == 0)
+        if (r == 0 && !l->outline)
                 loader_check(l);
         return r;
 }
@@ -168,21 +168,32 @@ static int summary(const Loader *l, const char *path, Error *err) {
         }
 }
 
-int config_load(const char *path, ConfigComplaint complain_cb, void *userdata, Config **ret,
-                Error *err) {
-        CLEANUP(loader_clear) Loader l = { .complain = complain_cb, .userdata = userdata };
+static int load_and_judge(Loader *l, const char *path, Config **ret, Error *err) {
         int r;
 
         assert(path && ret);
         if (strlen(path) >= PATH_MAX)
                 return error_set(err, -ENAMETOOLONG, "the path of the configuration is too long");
-        r = load(&l, path);
+        r = load(l, path);
         if (r < 0)
                 return error_set(err, r, "the configuration %s does not fit into memory", path);
-        if (l.n_mistakes > 0)
-                return summary(&l, path, err);
-        *ret = take_ptr(l.config);
+        if (l->n_mistakes > 0)
+                return summary(l, path, err);
+        *ret = take_ptr(l->config);
         return 0;
+}
+
+int config_load(const char *path, ConfigComplaint complain_cb, void *userdata, Config **ret,
+                Error *err) {
+        CLEANUP(loader_clear) Loader l = { .complain = complain_cb, .userdata = userdata };
+
+        return load_and_judge(&l, path, ret, err);
+}
+
+int config_load_outline(const char *path, Config **ret, Error *err) {
+        CLEANUP(loader_clear) Loader l = { .outline = true };
+
+        return load_and_judge(&l, path, ret, err);
 }
 
 Config *config_ref(Config *c) {

@@ -87,7 +87,8 @@ typedef struct Config {
         bool store_personal_pin, allow_http;
         PersonalData personal_data;
         char *metrics_file; /* NULL: none */
-        int log_level;      /* LOG_ERR … LOG_DEBUG of syslog(3) */
+        char *control_socket;
+        int log_level; /* LOG_ERR … LOG_DEBUG of syslog(3) */
         AccountConfig *accounts;
         size_t n_accounts;
         WebhookConfig *webhooks;
@@ -97,6 +98,9 @@ typedef struct Config {
 /* Runs for each mistake, in the order of the files: a whole sentence with file and line. */
 typedef void (*ConfigComplaint)(const char *message, void *userdata);
 
+/* Where the service listens for rosterctl. */
+#define CONFIG_CONTROL_SOCKET "/run/rosterd/control"
+
 /* Reads path and then every *.conf of the folder beside it that is named like path with ".d" added
  * (rosterd.conf.d), in name order.  Every mistake goes to complain, and none is skipped because of
  * an earlier one.  Returns 0 with *ret owned by the caller (one reference), or <0: -ENOENT, -EACCES
@@ -104,6 +108,11 @@ typedef void (*ConfigComplaint)(const char *message, void *userdata);
  * then holds a summary in one sentence. */
 int config_load(const char *path, ConfigComplaint complain, void *userdata, Config **ret,
                 Error *err);
+
+/* For programs that need no account's keys, and may not have the files that hold secrets: reads
+ * [rosterd] and the names of the sections, and takes no notice of what stands in the others (they
+ * have their defaults).  Returns as config_load() does; complaints are not told one by one. */
+int config_load_outline(const char *path, Config **ret, Error *err);
 
 Config *config_ref(Config *c);
 /* Drops one reference; the last one wipes the secrets and frees everything. */

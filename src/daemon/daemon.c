@@ -22,6 +22,7 @@
 #include "base/timespan.h"
 #include "config.h"
 #include "daemon/check-credentials.h"
+#include "daemon/control.h"
 #include "daemon/deliver.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
@@ -44,15 +45,17 @@ typedef struct Daemon {
         Report *report;
         Schedule *schedule;
         Retention *retention;
+        Control *control; /* NULL: it could not be had, or with --once */
         SyncWorld world;
         bool store_failing; /* and said so */
         bool once_failed;
 } Daemon;
 
 static void daemon_clear(Daemon *d) {
+        control_free(d->control);
         schedule_free(d->schedule);
         retention_free(d->retention);
-        webhooks_free(d->webhooks);
+        webhooks_free(d->webhooks); /* saves, and reports that */
         report_free(d->report);
         deliver_free(d->deliver);
         batch_free(d->batch);
@@ -173,7 +176,7 @@ static void on_webhooks_changed(void *userdata) {
         Daemon *d = userdata;
 
         if (d->report && d->schedule)
-                report_soon(d->report);
+                report_webhooks(d->report);
 }
 
 /* --once: what could be delivered is. */
@@ -188,6 +191,7 @@ static void on_run_ended(const AccountConfig *account, const SyncResult *result,
 
         log_run(d, account, result);
         report_run(d->report, account->name, result);
+        control_run_ended(d->control, account, result);
         if (!d->options->once)
                 return;
         d->once_failed = d->once_failed || result->outcome != RUN_COMPLETE;
@@ -218,12 +222,14 @@ static void reload(Daemon *d) {
         if (r >= 0 && strcmp(fresh->database, d->config->database) != 0)
                 r = error_set(&err, -EINVAL, "database = %s takes a restart; it is %s until then",
                               fresh->database, d->config->database);
+        if (r >= 0 && strcmp(fresh->control_socket, d->config->control_socket) != 0)
+                r = error_set(&err, -EINVAL,
+                              "control_socket = %s takes a restart; it is %s until then",
+                              fresh->control_socket, d->config->control_socket);
         if (r >= 0)
                 r = batch_flush(d->batch, &err);
         if (r >= 0)
                 r = bind_accounts(d->store, fresh, &keys, &err);
-        if (r >= 0)
-                r = webhooks_apply(d->webhooks, fresh, keys, &err);
         if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
         if (r < 0) {
@@ -240,11 +246,16 @@ static void reload(Daemon *d) {
         use_settings(d);
         credentials_prune(d->credentials, fresh);
         retention_set_age(d->retention, d->config->retention);
+        (void) batch_flush(d->batch, NULL); /* runs that were interrupted have written */
+        if (webhooks_apply(d->webhooks, d->config, d->keys, &err) < 0)
+                log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL,
+                         "webhooks go on with the old configuration: %s", err.msg);
         if (!d->config->store_personal_pin && store_wipe_pins(d->store, &err) < 0)
                 store_failed(d, &err);
         log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",
                  d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts");
         report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
+        control_use(d->control, d->config, d->schedule, d->webhooks);
 }
 
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
@@ -343,6 +354,16 @@ static int set_up(Daemon *d, Error *err) {
         return schedule_new(&d->world, on_run_ended, d, &d->schedule, err);
 }
 
+/* Without it the roster is kept all the same. */
+static void listen_for_requests(Daemon *d) {
+        Error err = { 0 };
+
+        if (control_new(&d->world, d->config->control_socket, &d->control, &err) < 0)
+                log_line(LOG_WARNING, LOG_ID_CONTROL_FAILED, NULL,
+                         "rosterctl cannot reach this rosterd: %s", err.msg);
+        control_use(d->control, d->config, d->schedule, d->webhooks);
+}
+
 static void queue_once(Daemon *d) {
         if (d->options->n_accounts == 0)
                 (void) schedule_run_now(d->schedule, NULL);
@@ -385,6 +406,8 @@ static int run_loop(Daemon *d) {
                          d->config->database);
         report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
         report_now(d->report);
+        if (!d->options->once)
+                listen_for_requests(d);
         service_ready();
         if (d->options->once)
                 queue_once(d);

@@ -69,8 +69,8 @@ struct Hook {
         char given_up[256];
         int64_t bury_before; /* wall clock, ms */
         uint64_t bury_wait;  /* then the next attempt is due in so many µs; 0: at once */
-        int64_t failure_told_at, dead_told_at; /* wall clock, ms */
-        uint64_t dead_untold;                  /* dead letters since then */
+        int64_t failure_told_at, dead_told_at, refusal_told_at; /* wall clock, ms */
+        uint64_t dead_untold;                                   /* dead letters since then */
 };
 
 /* What there is to do. */

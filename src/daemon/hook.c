@@ -16,10 +16,11 @@
 
 #define NAME_PREFIX "webhook:"
 #define WAIT_MOST (70 * USEC_PER_MINUTE) /* an hour of Retry-After and its tenth; after a restart */
+#define GIVE_UP_ATTEMPTS 10              /* a quarter of an hour of backoff */
 #define STORE_RETRY_FIRST USEC_PER_SEC
 #define STORE_RETRY_MOST (60 * USEC_PER_SEC)
 #define FAILURE_AGAIN (24 * 3600 * INT64_C(1000)) /* ms: a failure that lasts is told once a day */
-#define DEAD_AGAIN (60 * INT64_C(1000))           /* ms: and dead letters once a minute */
+#define TELL_AGAIN (60 * INT64_C(1000))           /* ms: dead letters, refusals: once a minute */
 
 static void advance(Hook *h);
 
@@ -66,6 +67,13 @@ static void store_works(Hook *h) {
 
 /* ---- answers ---- */
 
+/* The receiver has answered, or somebody has mended something: it counts as failing no more. */
+static void forget_failures(Hook *h) {
+        h->state.attempts = 0;
+        h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
+        h->failure_told_at = TIME_NONE;
+}
+
 static void taken(Hook *h) {
         if (h->state.attempts > 0)
                 log_webhook(LOG_NOTICE, LOG_ID_WEBHOOK_RECOVERED, h->name,
@@ -73,10 +81,8 @@ static void taken(Hook *h) {
                             h->name, h->host, h->state.attempts,
                             h->state.attempts == 1 ? "attempt" : "attempts");
         free(take_ptr(h->state.last_error));
-        h->state.attempts = 0;
-        h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
+        forget_failures(h);
         h->state.last_success_at = time_now_ms();
-        h->failure_told_at = TIME_NONE;
         changed(h);
         if (h->repeating)
                 hook_repeat_taken(h);
@@ -96,16 +102,28 @@ static void tell_failure(Hook *h, const char *reason, int64_t now, uint64_t dela
 
         if (first)
                 h->failure_told_at = now;
-        timespan_format(delay / USEC_PER_SEC * USEC_PER_SEC, again, sizeof again);
-        log_webhook(first ? LOG_WARNING : LOG_DEBUG, LOG_ID_WEBHOOK_FAILING, h->name,
-                    "webhook %s (%s) does not take events; they are kept, next attempt in %s: %s",
-                    h->name, h->host, again, reason);
+        timespan_format((delay / USEC_PER_SEC + 1) * USEC_PER_SEC, again, sizeof again);
+        log_webhook(
+                first ? LOG_WARNING : LOG_DEBUG, LOG_ID_WEBHOOK_FAILING, h->name,
+                "webhook %s (%s) does not take events; they are kept, next attempt within %s: %s",
+                h->name, h->host, again, reason);
+}
+
+/* How many attempts it takes to give up: those that the backoff makes in give_up_after, but no more
+ * than ten.  Time alone does not say that a receiver was tried: the machine may have been off. */
+static int64_t attempts_needed(const Hook *h) {
+        uint64_t seconds = h->config->give_up_after / USEC_PER_SEC;
+        int64_t n = 1;
+
+        for (; seconds > 1 && n < GIVE_UP_ATTEMPTS; seconds /= 2)
+                n++;
+        return n;
 }
 
 /* It has failed for as long as it may, and the events are as old. */
 static bool is_given_up(const Hook *h, int64_t now, int64_t patience) {
-        return !h->repeating && now - h->state.failing_since >= patience &&
-               now - h->parcel.newest >= patience;
+        return !h->repeating && h->state.attempts >= attempts_needed(h) &&
+               now - h->state.failing_since >= patience && now - h->parcel.newest >= patience;
 }
 
 /* Gives the parcel up, and what was told before that time (0: nothing more). */
@@ -114,6 +132,7 @@ static void bury(Hook *h, const char *reason, int64_t before, uint64_t wait) {
         h->bury_before = before;
         h->bury_wait = wait;
         h->phase = HOOK_BURYING;
+        hook_poke(h);
 }
 
 static void failed(Hook *h, const WebhookAnswer *a) {
@@ -125,33 +144,44 @@ static void failed(Hook *h, const WebhookAnswer *a) {
                 h->state.failing_since = now;
         remember_failure(h, a->reason);
         delay = webhook_backoff(h->state.attempts, a->retry_after);
-        tell_failure(h, a->reason, now, delay);
+        if (h->format->repeats && delay > h->config->repeat)
+                delay = h->config->repeat; /* alerts that last must not end meanwhile */
         h->state.next_attempt_at = now + (int64_t) (delay / USEC_PER_MSEC);
         if (is_given_up(h, now, patience)) {
                 bury(h, a->reason, now - patience, delay);
                 return;
         }
+        tell_failure(h, a->reason, now, delay);
         h->repeating = false;
         hook_drop(h, true);
         wait_for(h, delay);
 }
 
-/* Of a batch that is refused, one event may be to blame: each is tried alone. */
-static void refused(Hook *h, const WebhookAnswer *a) {
-        remember_failure(h, a->reason);
-        if (h->repeating) {
+/* Alerts that last: the round goes on with the next ones. */
+static void refused_repeat(Hook *h, const WebhookAnswer *a) {
+        int64_t now = time_now_ms();
+
+        if (h->refusal_told_at == TIME_NONE || now - h->refusal_told_at >= TELL_AGAIN) {
+                h->refusal_told_at = now;
                 log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_FAILING, h->name,
                             "webhook %s (%s) refuses alerts that last: %s", h->name, h->host,
                             a->reason);
-                hook_repeat_end(h);
-                return;
         }
-        if (h->parcel.events == 1 || h->format->style == FORMAT_DIGEST) {
+        hook_repeat_taken(h);
+}
+
+/* Of a batch that is refused, one event may be to blame: each is tried alone. */
+static void refused(Hook *h, const WebhookAnswer *a) {
+        forget_failures(h);
+        remember_failure(h, a->reason);
+        if (h->repeating) {
+                refused_repeat(h, a);
+        } else if (h->parcel.events == 1 || h->format->style == FORMAT_DIGEST) {
                 bury(h, a->reason, 0, 0);
-                return;
+        } else {
+                h->singly_until = h->parcel.upto;
+                hook_drop(h, false);
         }
-        h->singly_until = h->parcel.upto;
-        hook_drop(h, false);
 }
 
 static void gone(Hook *h, const WebhookAnswer *a) {
@@ -160,6 +190,7 @@ static void gone(Hook *h, const WebhookAnswer *a) {
         h->phase = HOOK_STOPPED;
         h->repeating = false;
         hook_drop(h, false);
+        forget_failures(h);
         (void) snprintf(text, sizeof text, "stopped until a reload: %s", a->reason);
         remember_failure(h, text);
         log_webhook(LOG_ERR, LOG_ID_WEBHOOK_STOPPED, h->name,
@@ -270,7 +301,7 @@ static bool send_repeat(Hook *h) {
 static void tell_dead(Hook *h) {
         int64_t now = time_now_ms();
 
-        if (h->dead_told_at != TIME_NONE && now - h->dead_told_at < DEAD_AGAIN &&
+        if (h->dead_told_at != TIME_NONE && now - h->dead_told_at < TELL_AGAIN &&
             now >= h->dead_told_at)
                 return;
         log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_DEAD_LETTER, h->name,
@@ -312,7 +343,7 @@ static void advance_idle(Hook *h) {
         Error err = { 0 };
         int r = hook_prepare(h, &err);
 
-        if (r >= 0)
+        if (r >= 0 && r != HOOK_LATER)
                 store_works(h);
         if (r < 0)
                 wait_for_store(h, &err);
@@ -325,6 +356,8 @@ static void advance_idle(Hook *h) {
 }
 
 static void advance(Hook *h) {
+        if (h->dead_untold > 0 && h->phase != HOOK_BURYING)
+                tell_dead(h);
         if (h->phase == HOOK_BURYING && !bury_some(h))
                 return;
         if (h->phase == HOOK_IDLE)
@@ -454,27 +487,48 @@ static void reset(Hook *h) {
 }
 
 void hook_configure(Hook *h, const WebhookConfig *config, bool minimal) {
-        if (!webhook_config_equal(h->config, config) || h->minimal != minimal)
+        if (!webhook_config_equal(h->config, config) || h->minimal != minimal) {
                 reset(h);
-        else if (h->phase == HOOK_WAITING || h->phase == HOOK_STOPPED)
+                forget_failures(h);
+        } else if (h->phase == HOOK_WAITING || h->phase == HOOK_STOPPED)
                 h->phase = HOOK_IDLE;
         use_config(h, config, minimal);
         hook_repeat_start(h);
         hook_poke(h);
 }
 
+static int write_replay(Hook *h, int64_t seq, const SinkState *state, Error *err) {
+        Store *s = h->world->store;
+        bool own = !store_in_transaction(s);
+        int r = store_begin(s, err);
+
+        if (r >= 0)
+                r = store_dead_letters_take_back(s, h->sink, seq, err);
+        if (r >= 0)
+                r = store_sink_put(s, h->sink, state, err);
+        if (r >= 0 && own)
+                r = store_commit(s, err);
+        else if (own)
+                store_rollback(s);
+        return r;
+}
+
 int hook_replay(Hook *h, int64_t seq, Error *err) {
         SinkState state = h->state;
-        int r;
+        int64_t last = 0;
+        int r = store_event_last_seq(h->world->store, &last, err);
 
-        state.cursor = seq > 0 ? seq - 1 : 0;
-        r = store_dead_letters_take_back(h->world->store, h->sink, seq, err);
-        if (r >= 0)
-                r = store_sink_put(h->world->store, h->sink, &state, err);
         if (r < 0)
                 return r;
-        h->state.cursor = state.cursor;
+        state.cursor = seq <= 1 ? 0 : seq - 1 < last ? seq - 1 : last;
+        state.attempts = 0;
+        state.failing_since = state.next_attempt_at = TIME_NONE;
+        r = write_replay(h, seq, &state, err);
+        if (r < 0)
+                return r;
+        h->state = state;
         reset(h);
+        forget_failures(h);
         hook_poke(h);
         return 0;
 }

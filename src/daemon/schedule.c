@@ -12,19 +12,15 @@
 
 #define OVERDUE_SPREAD USEC_PER_MINUTE
 
-typedef enum JobState {
-        JOB_IDLE, /* waits for its timer */
-        JOB_QUEUED,
-        JOB_RUNNING,
-} JobState;
-
 /* One account.  Does not move: its run points to its memory. */
 typedef struct Job {
         Schedule *schedule;
         const AccountConfig *account;
         int64_t key;
-        JobState state;
+        ScheduleState state;
         uint64_t queued_at; /* place in the queue */
+        uint64_t runs;      /* started so far */
+        bool again;         /* it was asked for while it ran */
         sd_event_source *timer;
         Sync *run;
         SyncMemory memory;
@@ -79,7 +75,7 @@ static void job_free(Job *j) {
 }
 
 static void job_arm(Job *j, uint64_t delay) {
-        j->state = JOB_IDLE;
+        j->state = SCHEDULE_IDLE;
         if (!j->schedule->with_timers)
                 return;
         if (sd_event_source_set_time_relative(j->timer, delay) < 0 ||
@@ -88,10 +84,10 @@ static void job_arm(Job *j, uint64_t delay) {
 }
 
 static void job_queue(Job *j) {
-        if (j->state != JOB_IDLE)
+        if (j->state != SCHEDULE_IDLE)
                 return;
         (void) sd_event_source_set_enabled(j->timer, SD_EVENT_OFF);
-        j->state = JOB_QUEUED;
+        j->state = SCHEDULE_QUEUED;
         j->queued_at = ++j->schedule->tickets;
 }
 
@@ -99,7 +95,8 @@ static void job_interrupt(Job *j, const char *reason) {
         if (j->run)
                 sync_interrupt(take_ptr(j->run), reason);
         (void) sd_event_source_set_enabled(j->timer, SD_EVENT_OFF);
-        j->state = JOB_IDLE;
+        j->state = SCHEDULE_IDLE;
+        j->again = false;
 }
 
 static void on_sync_done(Sync *run, const SyncResult *result, void *userdata) {
@@ -108,6 +105,9 @@ static void on_sync_done(Sync *run, const SyncResult *result, void *userdata) {
 
         assert(j->run == run);
         job_arm(j, result->next_run);
+        if (j->again)
+                job_queue(j);
+        j->again = false;
         s->on_run_ended(j->account, result, s->userdata);
         sync_free(take_ptr(j->run));
         pump(s);
@@ -118,7 +118,8 @@ static void job_start(Job *j) {
         Error err = { 0 };
         SyncResult result;
 
-        j->state = JOB_RUNNING;
+        j->state = SCHEDULE_RUNNING;
+        j->runs++;
         if (sync_start(s->world, s->config, j->account, j->key, &j->memory, on_sync_done, j,
                        &j->run, &err) >= 0) {
                 j->start_failures = 0;
@@ -145,8 +146,9 @@ static void pump(Schedule *s) {
                 for (size_t i = 0; i < s->n; i++) {
                         Job *j = s->jobs[i];
 
-                        running += j->state == JOB_RUNNING;
-                        if (j->state == JOB_QUEUED && (!first || j->queued_at < first->queued_at))
+                        running += j->state == SCHEDULE_RUNNING;
+                        if (j->state == SCHEDULE_QUEUED &&
+                            (!first || j->queued_at < first->queued_at))
                                 first = j;
                 }
                 if (!first || running >= s->config->concurrency)
@@ -320,6 +322,39 @@ int schedule_run_now(Schedule *s, const char *name) {
         return found ? 0 : -ENOENT;
 }
 
+void schedule_ask(Schedule *s, size_t i) {
+        assert(i < s->n);
+
+        if (s->jobs[i]->state == SCHEDULE_RUNNING)
+                s->jobs[i]->again = true;
+        else
+                job_queue(s->jobs[i]);
+        pump(s);
+}
+
+static int64_t job_delay_ms(const Job *j) {
+        uint64_t due = 0, now = 0;
+        int on = SD_EVENT_OFF;
+
+        if (j->state != SCHEDULE_IDLE)
+                return 0;
+        if (sd_event_source_get_enabled(j->timer, &on) <= 0 || on == SD_EVENT_OFF ||
+            sd_event_source_get_time(j->timer, &due) < 0 ||
+            sd_event_now(j->schedule->world->event, CLOCK_BOOTTIME, &now) < 0)
+                return -1;
+        return due > now ? (int64_t) ((due - now) / USEC_PER_MSEC) : 0;
+}
+
+bool schedule_view(const Schedule *s, size_t i, ScheduleView *ret) {
+        const Job *j;
+
+        if (i >= s->n)
+                return false;
+        j = s->jobs[i];
+        *ret = (ScheduleView){ j->account, j->key, j->state, j->runs, job_delay_ms(j), j->run };
+        return true;
+}
+
 void schedule_lost(Schedule *s, const Error *why) {
         for (size_t i = 0; i < s->n; i++)
                 if (s->jobs[i]->run)
@@ -338,8 +373,8 @@ ScheduleCounts schedule_counts(const Schedule *s) {
         for (size_t i = 0; i < s->n; i++) {
                 const Job *j = s->jobs[i];
 
-                c.queued += j->state == JOB_QUEUED;
-                if (j->state == JOB_RUNNING) {
+                c.queued += j->state == SCHEDULE_QUEUED;
+                if (j->state == SCHEDULE_RUNNING) {
                         c.running++;
                         c.running_name = j->account->name;
                 }

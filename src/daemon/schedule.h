@@ -28,6 +28,28 @@ int schedule_apply(Schedule *s, Config *config, const int64_t *keys, bool with_t
 /* Starts, or queues, the account of this name, or all (NULL).  -ENOENT: no such account. */
 int schedule_run_now(Schedule *s, const char *name);
 
+typedef enum ScheduleState {
+        SCHEDULE_IDLE, /* waits for its timer */
+        SCHEDULE_QUEUED,
+        SCHEDULE_RUNNING,
+} ScheduleState;
+
+/* What one account is doing.  Borrowed until the loop goes on. */
+typedef struct ScheduleView {
+        const AccountConfig *account;
+        int64_t key;
+        ScheduleState state;
+        uint64_t runs;       /* started so far; of one that runs, its number */
+        int64_t next_run_ms; /* until it is due; 0 unless it is idle, -1: unknown */
+        Sync *run;           /* NULL unless it runs */
+} ScheduleView;
+
+/* The accounts in the order of the configuration; false: there is no account i. */
+bool schedule_view(const Schedule *s, size_t i, ScheduleView *ret);
+
+/* Has account i run, once more after a run that goes on: what that one has listed may be old. */
+void schedule_ask(Schedule *s, size_t i);
+
 /* The shared transaction was lost: all runs fail. */
 void schedule_lost(Schedule *s, const Error *why);
 

@@ -27,7 +27,15 @@ static size_t removal_limit(const MaxRemovals *max, int64_t listed) {
         return n < PERCENT_LEAST ? PERCENT_LEAST : n > PERCENT_MOST ? PERCENT_MOST : (size_t) n;
 }
 
-/* One user that the listing lacks.  Rows are kept as long as they may still be removed. */
+/* So that people see whose removal is held. */
+static int mark_held(Sync *s, int64_t row, Error *err) {
+        int r = batch_write(s->world->batch, err);
+
+        return r < 0 ? r : store_user_set_missing(s->world->store, row, STORE_MISSING_HELD, err);
+}
+
+/* One user that the listing lacks.  Rows are kept as long as they may still be removed; once there are
+ * more than may be, all are held. */
 static int note_missing(Sync *s, const ListedRow *row, Error *err) {
         int r;
 
@@ -39,7 +47,7 @@ static int note_missing(Sync *s, const ListedRow *row, Error *err) {
         }
         s->gone.missing++;
         if (s->gone.n_rows >= s->gone.limit)
-                return 0;
+                return row->missing == STORE_MISSING_HELD ? 0 : mark_held(s, row->row, err);
         if ((s->gone.n_rows & (s->gone.n_rows - 1)) == 0) { /* full at every power of two */
                 size_t room = s->gone.n_rows ? s->gone.n_rows * 2 : 1;
                 int64_t *bigger = reallocarray(s->gone.rows, room, sizeof *bigger);
@@ -89,11 +97,24 @@ static int remove_one(Sync *s, int64_t row, Error *err) {
         return r < 0 ? r : 0;
 }
 
+/* One of those that were kept before there were too many. */
+static int hold_one(Sync *s, int64_t row, Error *err) {
+        StoredUser u = { 0 };
+        int r = store_user_by_row(s->world->store, row, &u, err);
+
+        if (r == STORE_LISTED && u.missing != STORE_MISSING_HELD)
+                r = mark_held(s, row, err);
+        stored_user_clear(&u);
+        return r < 0 ? r : 0;
+}
+
+/* More are missing than may go: nobody does. */
 static int hold(Sync *s, Error *err) {
         char detail[160];
         int r;
 
-        if (s->state.held_removals == 0) {
+        s->gone.hold = true;
+        if (s->state.held_removals == 0 || s->state.removals_accepted) {
                 (void) snprintf(detail, sizeof detail,
                                 "{\"held\":%" PRId64 ",\"users\":%" PRId64 ",\"limit\":%zu}",
                                 s->gone.missing, s->gone.listed, s->gone.limit);
@@ -104,7 +125,21 @@ static int hold(Sync *s, Error *err) {
                         return r;
         }
         s->state.held_removals = s->gone.missing;
-        return SYNC_DONE;
+        s->state.removals_accepted = false;
+        return 0;
+}
+
+/* How many may go.  A baseline removes only what it or another scope has brought: that is no loss.
+ * To accept is to let go as many as were held then, beside the usual few, and not any number. */
+static size_t limit(const Sync *s) {
+        size_t usual = removal_limit(&s->account->max_removals, s->gone.listed);
+        size_t held = (size_t) s->state.held_removals;
+
+        if (s->baseline)
+                return SIZE_MAX;
+        if (!s->state.removals_accepted)
+                return usual;
+        return usual > SIZE_MAX - held ? SIZE_MAX : usual + held;
 }
 
 int sync_gone_step(Sync *s, Error *err) {
@@ -114,10 +149,7 @@ int sync_gone_step(Sync *s, Error *err) {
                 r = store_users_count(s->world->store, s->key, &s->gone.listed, err);
                 if (r < 0)
                         return r;
-                /* A baseline removes only what it or another scope has brought: that is no loss. */
-                s->gone.limit = s->baseline || s->state.removals_accepted
-                                        ? SIZE_MAX
-                                        : removal_limit(&s->account->max_removals, s->gone.listed);
+                s->gone.limit = limit(s);
                 s->gone.after = -1;
         }
         if (s->gone.at == 0 && s->gone.after != INT64_MAX) {
@@ -125,13 +157,19 @@ int sync_gone_step(Sync *s, Error *err) {
                 if (r != SYNC_DONE)
                         return r;
                 s->gone.after = INT64_MAX;
-                if ((size_t) s->gone.missing > s->gone.limit)
-                        return hold(s, err);
-                s->state.held_removals = 0;
-                s->state.removals_accepted = false;
+                if ((size_t) s->gone.missing > s->gone.limit) {
+                        r = hold(s, err);
+                        if (r < 0)
+                                return r;
+                } else {
+                        s->state.held_removals = 0;
+                        s->state.removals_accepted = false;
+                }
         }
         for (size_t i = 0; i < REMOVE_ROWS && s->gone.at < s->gone.n_rows; i++, s->gone.at++) {
-                r = remove_one(s, s->gone.rows[s->gone.at], err);
+                int64_t row = s->gone.rows[s->gone.at];
+
+                r = s->gone.hold ? hold_one(s, row, err) : remove_one(s, row, err);
                 if (r < 0)
                         return r;
         }

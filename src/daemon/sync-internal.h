@@ -26,6 +26,7 @@ struct Sync {
         bool rescoped; /* there was a baseline, of something else */
 
         int64_t run, started; /* run id; wall clock, ms */
+        int64_t expected;     /* users of the last complete run */
         uint64_t started_mono;
         RunCounters counters;
 
@@ -57,6 +58,7 @@ struct Sync {
                 int64_t *rows;   /* the first of them, up to the limit */
                 size_t n_rows, at;
                 size_t limit;
+                bool hold; /* there are more than that */
         } gone;
 
         SyncResult result;

@@ -33,12 +33,13 @@ static uint64_t now_usec(clockid_t clock) {
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
-const char *sync_account_name(const Sync *s) {
-        return s->account->name;
+SyncProgress sync_progress(const Sync *s) {
+        return (SyncProgress){ s->run, s->expected, now_usec(CLOCK_BOOTTIME) - s->started_mono,
+                               s->counters };
 }
 
-const RunCounters *sync_counters(const Sync *s) {
-        return &s->counters;
+void sync_accept_removals(Sync *s) {
+        s->state.removals_accepted = true;
 }
 
 void sync_free(Sync *s) {
@@ -450,6 +451,8 @@ static int open_run(Sync *s, Error *err) {
         if (r >= 0)
                 r = store_runs_interrupt(store, s->key, "its end could not be recorded", s->started,
                                          err);
+        if (r >= 0)
+                r = store_run_size(store, s->key, &s->expected, err);
         if (r >= 0)
                 r = store_run_open(store, s->key, s->started, &s->run, err);
         if (r >= 0)

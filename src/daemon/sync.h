@@ -61,9 +61,17 @@ void sync_lost(Sync *sync, const Error *why);
 void sync_free(Sync *sync);
 DEFINE_CLEANUP(Sync *, sync_free)
 
-/* For the status sentence. */
-const char *sync_account_name(const Sync *sync);
-const RunCounters *sync_counters(const Sync *sync);
+/* How far a run has come. */
+typedef struct SyncProgress {
+        int64_t run;      /* its id */
+        int64_t expected; /* users of the last complete run; 0: there was none */
+        uint64_t elapsed; /* microseconds */
+        RunCounters counters;
+} SyncProgress;
+SyncProgress sync_progress(const Sync *sync);
+
+/* The held removals of the account were accepted while it runs (see store_removals_accept). */
+void sync_accept_removals(Sync *sync);
 
 /* Microseconds until the next run, from now: the interval from the start of this one after success;
  * sooner, but ever later, after failures in a row (failures >= 1).  Pure. */

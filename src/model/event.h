@@ -120,6 +120,12 @@ int event_for_user(const EventPlan *plan, const User *old, const User *new,
 int event_for_account(EventKind kind, const char *detail_json, int64_t run, int64_t now,
                       Event **ret);
 
+/* Puts back into u and dates what the changes of an event (its column of that name) say was there
+ * before.  Returns 0, -ENOMEM, or -EBADMSG if it is not what an event holds. */
+int event_undo(const char *changes, User *u, UserDates *dates);
+/* Reads an event's image of the user into u and dates, which are cleared first.  Returns likewise. */
+int event_image_read(const char *image, User *u, UserDates *dates);
+
 /* The sentence for people, e.g. "acme: ana@example.com was suspended (was Registered)", clean of
  * control characters.  With minimal, people are named by their id only.  Returns out. */
 char *event_sentence(const Event *e, bool minimal, char *out, size_t size);

@@ -189,3 +189,36 @@ int store_account_identify(Store *s, int64_t account, const AccountIdentity *id,
                 return no_account(s, account, err);
         return r;
 }
+
+int store_account_find(Store *s, const char *name, int64_t *ret_key, bool *ret_active, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_ACCOUNT_FIND, &st, err);
+
+        if (r < 0)
+                return r;
+        if (store_bind_text(st, 1, name))
+                return store_error(s, err, "looking up an account");
+        r = store_step(s, st, "looking up an account", err);
+        if (r < 0)
+                return r;
+        if (r == STMT_DONE)
+                return error_set(err, -ENOENT, "there is no account %s", name);
+        *ret_key = sqlite3_column_int64(st, 0);
+        *ret_active = sqlite3_column_int(st, 1) != 0;
+        return 0;
+}
+
+int store_removals_accept(Store *s, int64_t account, int64_t *ret_held, Error *err) {
+        CLEANUP(account_state_clear) AccountState a = { 0 };
+        int r = store_account_get(s, account, &a, err);
+
+        if (r < 0)
+                return r;
+        if (a.held_removals == 0)
+                return error_set(err, -ENODATA, "no removals are held");
+        a.removals_accepted = true;
+        r = store_account_put(s, account, &a, err);
+        if (r >= 0)
+                *ret_held = a.held_removals;
+        return r;
+}

@@ -23,6 +23,8 @@ typedef enum StmtId {
         STMT_ACCOUNT_GET,
         STMT_ACCOUNT_PUT,
         STMT_ACCOUNT_IDENTIFY,
+        STMT_ACCOUNT_FIND,
+        STMT_ACCOUNT_ACTIVE,
         STMT_USER_FIND,
         STMT_USER_BY_ROW,
         STMT_USER_INSERT,
@@ -37,6 +39,7 @@ typedef enum StmtId {
         STMT_RUN_CLOSE,
         STMT_RUNS_INTERRUPT,
         STMT_RUN_LAST,
+        STMT_RUN_SIZE,
         STMT_EVENT_APPEND,
         STMT_EVENTS_AFTER,
         STMT_EVENT_LAST_SEQ,
@@ -49,7 +52,7 @@ typedef enum StmtId {
         STMT_SINK_UNRETIRE,
         STMT_SINKS_FORGET,
         STMT_SINKS_ACTIVE,
-        STMT_SINK_BACKLOG,
+        STMT_DEAD_LETTERS_COUNT,
         STMT_DEAD_LETTER_ADD,
         STMT_DEAD_LETTERS_FORGET,
         STMT_DEAD_LETTERS_TAKE_BACK,
@@ -57,6 +60,14 @@ typedef enum StmtId {
         STMT_USERS_SUSPENDED,
         STMT_PRUNE_EVENTS,
         STMT_PRUNE_RUNS,
+        STMT_FORGET_BEGIN,
+        STMT_FORGET_EVENTS_NEXT,
+        STMT_FORGET_EVENTS,
+        STMT_FORGET_RUNS_NEXT,
+        STMT_FORGET_RUNS,
+        STMT_FORGET_USERS_NEXT,
+        STMT_FORGET_USERS,
+        STMT_FORGET_ACCOUNT,
         STMT_COUNT,
 } StmtId;
 
@@ -64,7 +75,8 @@ struct Store {
         sqlite3 *db;
         sqlite3_stmt *stmts[STMT_COUNT];
         char *path;
-        int lock; /* fd of path + ".lock", or -1 */
+        int lock;    /* fd of path + ".lock", or -1 */
+        bool reader; /* store_open_reader(): errors speak of reading */
 };
 
 /* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0), and in
@@ -86,6 +98,9 @@ int store_open_with(const char *path, const Migrations *migrations, Store **ret,
 
 /* Refuses a file that is not ours or is newer than m.  Writes nothing.  *ret is its version. */
 int store_schema_check(Store *s, const Migrations *m, int *ret, Error *err);
+
+/* An empty database of this version in memory, to compare with; nothing else is set up. */
+int store_open_model(int version, Store **ret, Error *err);
 
 /* Takes version to the newest, all steps in one transaction. */
 int store_schema_migrate(Store *s, const Migrations *m, int version, Error *err);
@@ -140,6 +155,9 @@ int store_column_time(Store *s, sqlite3_stmt *st, int col, int64_t *ret, Error *
 int store_error(Store *s, Error *err, const char *what);
 /* The same for an errno of the file system. */
 int store_error_errno(const char *path, int error, Error *err);
+
+/* store_error_errno() for a reader. */
+int store_error_reading(const char *path, int error, Error *err);
 
 /* Begins a transaction unless one is open; *ret_own: it was begun here. */
 int store_begin_own(Store *s, bool *ret_own, Error *err);

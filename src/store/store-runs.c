@@ -124,6 +124,21 @@ int store_run_last(Store *s, int64_t account, RunSummary *ret, Error *err) {
         return 0;
 }
 
+int store_run_size(Store *s, int64_t account, int64_t *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_RUN_SIZE, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, account))
+                return store_error(s, err, "reading a run");
+        r = store_step(s, st, "reading a run", err);
+        if (r < 0)
+                return r;
+        *ret = r == STMT_ROW ? sqlite3_column_int64(st, 0) : 0;
+        return 0;
+}
+
 int store_run_is_running(Store *s, int64_t first, int64_t last, bool *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_RUN_RUNNING, &st, err);

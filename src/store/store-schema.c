@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "store/store-internal.h"
 
@@ -293,4 +294,24 @@ int store_schema_migrate(Store *s, const Migrations *m, int version, Error *err)
         if (r < 0)
                 return r;
         return store_end_own(s, own, run_steps(s, m, version, err), err);
+}
+
+int store_open_model(int version, Store **ret, Error *err) {
+        CLEANUP(store_closep) Store *s = calloc(1, sizeof *s);
+        int r = 0;
+
+        if (!s)
+                return error_set(err, -ENOMEM, "out of memory");
+        s->lock = -1;
+        s->path = strdup(":memory:");
+        if (!s->path)
+                return error_set(err, -ENOMEM, "out of memory");
+        if (sqlite3_open(":memory:", &s->db) != SQLITE_OK)
+                return store_error(s, err, "opening it");
+        for (int n = 0; n < version && n < store_migrations.n && r >= 0; n++)
+                r = store_exec_sql(s, store_migrations.steps[n], "making its schema", err);
+        if (r < 0)
+                return r;
+        *ret = take_ptr(s);
+        return 0;
 }

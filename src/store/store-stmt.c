@@ -42,6 +42,8 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 " removals_accepted = ?11 WHERE key = ?12",
         [STMT_ACCOUNT_IDENTIFY] = "UPDATE account_data SET source = ?1, endpoint = ?2,"
                                   " account_id = ?3 WHERE key = ?4",
+        [STMT_ACCOUNT_FIND] = "SELECT key, active FROM account_data WHERE account = ?1",
+        [STMT_ACCOUNT_ACTIVE] = "SELECT active FROM account_data WHERE key = ?1",
 
         /* ---- users ---- */
         [STMT_USER_FIND] =
@@ -88,6 +90,8 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 "SELECT run_id, started_at, finished_at, outcome, pages, users, added, changed,"
                 " removed, retries, throttled FROM run_data"
                 " WHERE account_key = ?1 AND outcome <> 'running' ORDER BY run_id DESC LIMIT 1",
+        [STMT_RUN_SIZE] = "SELECT users FROM run_data WHERE account_key = ?1"
+                          " AND outcome = 'complete' ORDER BY run_id DESC LIMIT 1",
 
         /* ---- events ---- */
         [STMT_EVENT_APPEND] = "INSERT INTO event_data (id, time, type, account_key, user_id, "
@@ -119,8 +123,7 @@ static const char *const stmt_sql[STMT_COUNT] = {
                                " WHERE sink = ?1 AND retired_at IS NOT NULL",
         [STMT_SINKS_FORGET] = "DELETE FROM sink_data WHERE retired_at < ?1",
         [STMT_SINKS_ACTIVE] = "SELECT sink FROM sink_data WHERE retired_at IS NULL",
-        [STMT_SINK_BACKLOG] = "SELECT (SELECT count(*) FROM event_data WHERE seq > ?1),"
-                              " (SELECT count(*) FROM dead_letter_data WHERE sink = ?2)",
+        [STMT_DEAD_LETTERS_COUNT] = "SELECT count(*) FROM dead_letter_data WHERE sink = ?1",
         [STMT_DEAD_LETTER_ADD] = "INSERT INTO dead_letter_data (seq, sink, time, error)"
                                  " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (seq, sink)"
                                  " DO UPDATE SET time = excluded.time, error = excluded.error",
@@ -154,6 +157,22 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 " AND EXISTS (SELECT 1 FROM run_data later WHERE later.account_key = r.account_key"
                 " AND later.run_id > r.run_id AND later.outcome <> 'running')"
                 " ORDER BY r.started_at LIMIT ?2)",
+
+        /* ---- forgetting an account: all of a table is swept, in windows of its ids ---- */
+        /* nobody may take over what is half deleted, as another name of the same account */
+        [STMT_FORGET_BEGIN] = "UPDATE account_data SET endpoint = NULL, account_id = NULL,"
+                              " scope = NULL, baseline_at = NULL, held_removals = 0,"
+                              " removals_accepted = 0 WHERE key = ?1 AND NOT active",
+        [STMT_FORGET_EVENTS_NEXT] = "SELECT min(seq) FROM event_data WHERE seq > ?1",
+        [STMT_FORGET_EVENTS] =
+                "DELETE FROM event_data WHERE seq BETWEEN ?1 AND ?2 AND +account_key = ?3",
+        [STMT_FORGET_RUNS_NEXT] = "SELECT min(run_id) FROM run_data WHERE run_id > ?1",
+        [STMT_FORGET_RUNS] =
+                "DELETE FROM run_data WHERE run_id BETWEEN ?1 AND ?2 AND +account_key = ?3",
+        [STMT_FORGET_USERS_NEXT] = "SELECT min(row) FROM user_data WHERE row > ?1",
+        [STMT_FORGET_USERS] =
+                "DELETE FROM user_data WHERE row BETWEEN ?1 AND ?2 AND +account_key = ?3",
+        [STMT_FORGET_ACCOUNT] = "DELETE FROM account_data WHERE key = ?1 AND NOT active",
 };
 
 const char *store_stmt_sql(StmtId id) {

@@ -59,9 +59,30 @@ int store_error_errno(const char *path, int error, Error *err) {
         }
 }
 
+int store_error_reading(const char *path, int error, Error *err) {
+        switch (error) {
+        case ENOENT:
+        case ENOTDIR:
+                return error_set(err, -ENOENT,
+                                 "there is no database %s; start rosterd once, or name another"
+                                 " with --database",
+                                 path);
+        case EACCES:
+        case EPERM:
+                return error_set(err, -EACCES,
+                                 "the database %s cannot be read: permission denied; join its"
+                                 " group (adduser YOU rosterd, then log in again)",
+                                 path);
+        default:
+                return store_error_errno(path, error, err);
+        }
+}
+
 static int system_error(Store *s, Error *err, const char *what) {
         int error = sqlite3_system_errno(s->db);
 
+        if (s->reader && (error == EACCES || error == EPERM))
+                return store_error_reading(s->path, error, err);
         switch (error) {
         case ENOENT: /* the file is open, so it cannot be that */
         case 0:

@@ -73,6 +73,12 @@ int store_account_put(Store *s, int64_t account, const AccountState *a, Error *e
 /* Gives an account another source, endpoint and account_id; its name stays.  store_accounts_apply
  * does as much for what is configured. */
 int store_account_identify(Store *s, int64_t account, const AccountIdentity *id, Error *err);
+/* The key of the account of this name, and whether it is configured; -ENOENT: there is none. */
+int store_account_find(Store *s, const char *name, int64_t *ret_key, bool *ret_active, Error *err);
+/* Lets the next complete listing remove those whose removal is held, *ret_held of them; -ENODATA: none
+ * are.  A run of the account that goes on must be told, too, for it writes the state that it began
+ * with. */
+int store_removals_accept(Store *s, int64_t account, int64_t *ret_held, Error *err);
 
 /* ---- users ---- */
 
@@ -81,6 +87,9 @@ typedef enum StoreLookup {
         STORE_LISTED,     /* in `users` */
         STORE_FORMER,     /* in `former_users` */
 } StoreLookup;
+
+/* As a number of listings that lacked a user: the removal was due, and is held. */
+#define STORE_MISSING_HELD 1000000
 
 typedef struct StoredUser {
         int64_t row; /* stable for the life of the user */
@@ -168,6 +177,8 @@ typedef struct RunSummary {
         RunCounters counters;
 } RunSummary;
 int store_run_last(Store *s, int64_t account, RunSummary *ret, Error *err);
+/* How many users the last complete run of the account saw; 0 if there was none. */
+int store_run_size(Store *s, int64_t account, int64_t *ret, Error *err);
 
 /* ---- the event log and its readers ---- */
 
@@ -187,6 +198,7 @@ typedef struct EventQuery {
 typedef struct EventPage {
         Event **events; /* oldest first; the caller's (events_free) */
         size_t n;
+        size_t bytes; /* of their texts */
         int64_t upto; /* all that match up to this seq are in it; at least EventQuery.after */
         bool end;     /* there was nothing beyond */
 } EventPage;
@@ -233,12 +245,11 @@ int store_dead_letter_add(Store *s, const char *sink, int64_t seq, const char *e
 
 /* It is to be told again from seq on: forgets its dead letters from there. */
 int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error *err);
+/* That, and moves the cursor back, for a process that is not the sink's own.  *ret_next gets the seq
+ * that would have been next.  -ENOENT: there is no such sink; -ERANGE: from lies behind *ret_next. */
+int store_sink_replay(Store *s, const char *sink, int64_t from, int64_t *ret_next, Error *err);
 
-typedef struct SinkBacklog {
-        int64_t pending; /* events after the cursor */
-        int64_t dead;    /* letters */
-} SinkBacklog;
-int store_sink_backlog(Store *s, const char *sink, int64_t cursor, SinkBacklog *ret, Error *err);
+int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *err);
 
 /* ---- retention ---- */
 
@@ -246,3 +257,24 @@ int store_sink_backlog(Store *s, const char *sink, int64_t cursor, SinkBacklog *
  * finish with, never a run that an event still names or the last of an account.  *ret_more: there is
  * more to delete. */
 int store_prune(Store *s, int64_t before, size_t max, bool *ret_more, Error *err);
+
+/* ---- forgetting an account ---- */
+
+/* What was deleted of an account so far.  Begin with only .account set. */
+typedef struct StoreForget {
+        int64_t account;
+        int64_t events, runs, users;
+        int part;      /* which of them is swept now */
+        int64_t after; /* ids up to here were looked at */
+} StoreForget;
+
+typedef enum StoreForgetStep {
+        STORE_FORGET_MORE = 1,
+        STORE_FORGET_DONE,
+} StoreForgetStep;
+
+/* Deletes one portion of everything that is known of an account that is no longer configured, its
+ * events (told or not), runs and users, and at last the account, as steps that are each a commit.  Call
+ * outside a transaction.  One that is not gone on with leaves an account without a baseline, to be
+ * forgotten later or taken up anew.  Returns a StoreForgetStep; -EBUSY: it is configured; -ENOENT. */
+int store_forget_step(Store *s, StoreForget *f, Error *err);

@@ -21,6 +21,7 @@ USERS = 240
 CONFIG = """\
 [rosterd]
 database = {directory}/roster.db
+control_socket = {directory}/control
 interval = 10s
 
 [account acme]

@@ -57,7 +57,8 @@ class Rosterd:
     def __init__(self, folder, chime=None, accounts=None, **settings):
         self.folder = str(folder)
         self.chime = chime
-        self.settings = dict({"interval": "10s"}, **settings)
+        self.settings = dict({"interval": "10s",
+                              "control_socket": os.path.join(self.folder, "control")}, **settings)
         self.accounts = accounts if accounts is not None else {"acme": {}}
         self.config = os.path.join(self.folder, "rosterd.conf")
         self.database = self.settings.get("database") or os.path.join(self.folder, "roster.db")
@@ -105,7 +106,8 @@ class Rosterd:
     def environment(self):
         env = {name: value for name, value in os.environ.items()
                if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
-               and name not in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY")}
+               and name not in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY",
+                                "RUNTIME_DIRECTORY")}
         # nobody's own keys, and no instance's
         env.update(AWS_EC2_METADATA_DISABLED="true",
                    AWS_CONFIG_FILE=os.path.join(self.folder, "aws-config"),
@@ -198,8 +200,9 @@ class Rosterd:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *exc):
-        self.stop()
+    def __exit__(self, kind, *exc):
+        status = self.stop()
+        assert kind or status in (0, None), f"it ended with {status}"
 
     # -- what it leaves --------------------------------------------------------------------
 

@@ -22,13 +22,17 @@ make --no-print-directory install DESTDIR="$root/i" prefix=/usr sysconfdir=/etc 
         >"$root/log" 2>&1 || { echo "make install: status $?"; cat "$root/log"; } >"$root/bad"
 tell "make install works with DESTDIR" "$root/bad"
 : >"$root/absent"
-for f in sbin/rosterd lib/systemd/system/rosterd.service lib/sysusers.d/rosterd.conf \
+for f in sbin/rosterd bin/rosterctl \
+        share/man/man1/rosterctl.1 share/man/man5/rosterd-schema.5 share/man/man5/rosterd.conf.5 \
+        share/man/man8/rosterd.8 share/bash-completion/completions/rosterctl \
+        share/zsh/site-functions/_rosterctl share/fish/vendor_completions.d/rosterctl.fish \
+        lib/systemd/system/rosterd.service lib/sysusers.d/rosterd.conf \
         lib/systemd/catalog/rosterd.catalog share/doc/rosterd/examples/rosterd-once.timer \
         share/doc/rosterd/examples/rosterd-mail share/doc/rosterd/examples/rosterd.rules.yml \
         share/doc/rosterd/webhooks.md share/doc/rosterd/event.schema.json; do
         [ -s "$root/i/usr/$f" ] || echo "/usr/$f is not there" >>"$root/absent"
 done
-tell "program, unit, user, catalog and examples are installed" "$root/absent"
+tell "programs, manuals, completion, unit, user, catalog and examples are installed" "$root/absent"
 conf=$root/i/etc/rosterd/rosterd.conf
 : >"$root/conf"
 [ "$(stat -c %a "$conf")" = 640 ] || echo "rosterd.conf has mode $(stat -c %a "$conf")" >>"$root/conf"

@@ -20,16 +20,17 @@ allow() { # DIR "ALLOWED..."
 allow base ""
 allow model "base"
 allow conf "base"
+allow control "base"
 allow net "base"
 allow store "base model"
 allow source "base model conf net"
 allow sink "base model conf net"
-allow daemon "base model conf net store source sink"
-[ ! -d ctl ] || allow ctl "base model conf store"
+allow daemon "base model conf control net store source sink"
+[ ! -d ctl ] || allow ctl "base model conf control store"
 left=
 for d in */; do
         case ${d%/} in
-        base | model | conf | net | store | source | sink | daemon | ctl) ;;
+        base | model | conf | control | net | store | source | sink | daemon | ctl) ;;
         *) left="$left $d" ;;
         esac
 done

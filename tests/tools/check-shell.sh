@@ -5,7 +5,8 @@ set -eu
 cd "${srcdir:-.}"
 command -v shellcheck >/dev/null || { echo "1..0 # SKIP there is no shellcheck here"; exit 0; }
 n=0
-for f in setup.sh .ci/run tests/tools/*.sh tests/tools/*-tap tests/systemd/*.sh systemd/examples/rosterd-mail; do
+for f in setup.sh .ci/run tests/tools/*.sh tests/tools/*-tap tests/systemd/*.sh \
+        systemd/examples/rosterd-mail conf/completion/*.bash; do
         [ -f "$f" ] || continue
         n=$((n + 1))
         if bad=$(shellcheck -f gcc "$f" 2>&1); then

@@ -34,6 +34,7 @@ static int setup(void **state) {
         (void) snprintf(dir, sizeof dir, "/tmp/test-config-XXXXXX");
         (void) umask(027);
         (void) unsetenv("STATE_DIRECTORY");
+        (void) unsetenv("RUNTIME_DIRECTORY");
         (void) unsetenv("CREDENTIALS_DIRECTORY");
         return mkdtemp(dir) ? 0 : -1;
 }
@@ -315,6 +316,17 @@ static const struct {
           IN "2: [rosterd] log_level: \"verbose\" is not error, warning, notice, info or debug" },
         { "database relative", "[rosterd]\ndatabase = roster.db\n" ACME,
           IN "2: [rosterd] database: \"roster.db\" is not an absolute path; begin it with \"/\"" },
+        { "control_socket relative", "[rosterd]\ncontrol_socket = control\n" ACME,
+          IN "2: [rosterd] control_socket: \"control\" is not an absolute path; begin it with "
+             "\"/\"" },
+        { "control_socket too long",
+          "[rosterd]\ncontrol_socket = "
+          "/0123456789012345678901234567890123456789012345678901234567890"
+          "12345678901234567890123456789012345678901234567\n" ACME,
+          IN
+          "2: [rosterd] control_socket: "
+          "\"/0123456789012345678901234567890123456789012345678901234567890123456…\" is too long "
+          "for a socket; 107 bytes are allowed" },
         { "metrics_file relative", "[rosterd]\nmetrics_file = m.prom\n" ACME,
           IN "2: [rosterd] metrics_file: \"m.prom\" is not an absolute path; begin it with \"/\"" },
         { "value cut and cleaned",
@@ -692,6 +704,7 @@ static const struct {
         { SECTION_ROSTERD, "store_personal_pin", "no" },
         { SECTION_ROSTERD, "personal_data", "full" },
         { SECTION_ROSTERD, "metrics_file", "(none)" },
+        { SECTION_ROSTERD, "control_socket", "/run/rosterd/control" },
         { SECTION_ROSTERD, "log_level", "info" },
         { SECTION_ROSTERD, "allow_http", "no" },
         { SECTION_ACCOUNT, "source", "chime" },
@@ -790,6 +803,31 @@ static void test_database_of_state_directory(void **state) {
                 assert_loads(&c);
                 assert_string_equal(c->database, cases[i].path);
         }
+}
+
+static void test_socket_of_runtime_directory(void **state) {
+        static char deep[130];
+        const struct {
+                const char *env, *path;
+        } cases[] = {
+                { "/run/rosterd", "/run/rosterd/control" },
+                { "/r/one:/r/two", "/r/one/control" },
+                { "", "/run/rosterd/control" },
+                { "relative", "/run/rosterd/control" },
+                { deep, "/run/rosterd/control" }, /* no room for it in an address */
+        };
+
+        (void) state;
+        memset(deep, '/', sizeof deep - 1);
+        put("rosterd.conf", ACME);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                CLEANUP(config_unrefp) Config *c = NULL;
+
+                assert_int_equal(setenv("RUNTIME_DIRECTORY", cases[i].env, 1), 0);
+                assert_loads(&c);
+                assert_string_equal(c->control_socket, cases[i].path);
+        }
+        assert_int_equal(unsetenv("RUNTIME_DIRECTORY"), 0);
 }
 
 static void test_lines(void **state) {
@@ -1394,6 +1432,7 @@ int main(void) {
                 TEST(test_defaults),
                 TEST(test_inherited),
                 TEST(test_database_of_state_directory),
+                TEST(test_socket_of_runtime_directory),
                 TEST(test_lines),
                 TEST(test_long_values),
                 TEST(test_every_mistake_at_once),

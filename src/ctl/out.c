@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctl/out.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <langinfo.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define WIDTH_DEFAULT 80
+#define FILE_MODE 0640 /* people's data, as in the database */
+
+static unsigned terminal_width(int fd) {
+        struct winsize size = { 0 };
+
+        return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
+}
+
+void out_init(Out *o) {
+        const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+        *o = (Out){ .fd = STDOUT_FILENO, .terminal = isatty(STDOUT_FILENO), .unicode = true };
+        if (o->terminal) {
+                o->width = terminal_width(o->fd);
+                o->colour = !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+                o->unicode = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+        }
+        o->buf = malloc(OUT_BUFFER);
+        if (!o->buf)
+                o->failed = ENOMEM;
+}
+
+static int fail(Error *err, int error, const char *what, const char *path) {
+        return error_set(err, -error, "cannot %s %s: %s", what, path, strerror(error));
+}
+
+int out_open_file(Out *o, const char *path, Error *err) {
+        size_t size = strlen(path) + sizeof ".XXXXXX";
+        struct stat st;
+
+        assert(o->len == 0 && !o->path);
+        if (stat(path, &st) == 0 &&
+            !S_ISREG(st.st_mode)) { /* a device or a pipe has no other name */
+                o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+                o->path = o->fd < 0 ? NULL : strdup(path);
+        } else {
+                o->path = strdup(path);
+                o->temporary = malloc(size);
+                if (!o->path || !o->temporary)
+                        return error_set(err, -ENOMEM, "out of memory");
+                (void) snprintf(o->temporary, size, "%s.XXXXXX", path);
+                o->fd = mkostemp(o->temporary, O_CLOEXEC);
+                if (o->fd < 0) {
+                        free(take_ptr(o->temporary));
+                        return fail(err, errno, "create", path);
+                }
+                if (fchmod(o->fd, FILE_MODE) < 0)
+                        return fail(err, errno, "set the mode of", path);
+        }
+        if (o->fd < 0)
+                return fail(err, errno, "open", path);
+        o->terminal = o->colour = false;
+        o->unicode = true;
+        o->width = 0;
+        return 0;
+}
+
+void out_flush(Out *o) {
+        size_t at = 0;
+
+        while (!o->failed && at < o->len) {
+                ssize_t n = write(o->fd, o->buf + at, o->len - at);
+
+                if (n >= 0)
+                        at += (size_t) n;
+                else if (errno != EINTR)
+                        o->failed = errno;
+        }
+        o->len = 0;
+}
+
+void out_write_slowly(Out *o, const char *data, size_t len) {
+        while (!o->failed && len > 0) {
+                size_t part = OUT_BUFFER - o->len < len ? OUT_BUFFER - o->len : len;
+
+                memcpy(o->buf + o->len, data, part);
+                o->len += part;
+                data += part;
+                len -= part;
+                if (o->len == OUT_BUFFER)
+                        out_flush(o);
+        }
+}
+
+void out_text(Out *o, const char *text) {
+        out_write(o, text, strlen(text));
+}
+
+void out_pad(Out *o, char c, size_t n) {
+        char run[64];
+
+        memset(run, c, sizeof run);
+        for (; n > sizeof run; n -= sizeof run)
+                out_write(o, run, sizeof run);
+        out_write(o, run, n);
+}
+
+void out_number(Out *o, int64_t n) {
+        out_printf(o, "%" PRId64, n);
+}
+
+void out_printf(Out *o, const char *fmt, ...) {
+        CLEANUP_FREE char *text = NULL;
+        va_list ap;
+        int n;
+
+        va_start(ap, fmt);
+        n = vasprintf(&text, fmt, ap);
+        va_end(ap);
+        if (n < 0) {
+                text = NULL;
+                o->failed = o->failed ? o->failed : ENOMEM;
+                return;
+        }
+        out_write(o, text, (size_t) n);
+}
+
+bool out_failed(const Out *o) {
+        return o->failed != 0;
+}
+
+int out_finish(Out *o, Error *err) {
+        const char *path = o->path ? o->path : "the output";
+
+        out_flush(o);
+        if (!o->failed && o->temporary && fsync(o->fd) < 0)
+                o->failed = errno;
+        if (!o->failed && o->path && close(o->fd) < 0)
+                o->failed = errno;
+        if (o->path)
+                o->fd = -1;
+        if (o->failed)
+                return fail(err, o->failed, "write", path);
+        if (o->temporary && rename(o->temporary, o->path) < 0)
+                return fail(err, errno, "give its name to", path);
+        free(take_ptr(o->temporary));
+        return 0;
+}
+
+void out_clear(Out *o) {
+        if (o->temporary)
+                (void) unlink(o->temporary);
+        if (o->path && o->fd >= 0)
+                (void) close(o->fd);
+        free(o->temporary);
+        free(o->path);
+        free(o->buf);
+        *o = (Out){ 0 };
+}

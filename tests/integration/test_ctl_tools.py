@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""rosterctl's query, check, webhooks, backup, verify, and events that are followed."""
+
+import csv
+import datetime
+import io
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from emulator import Emulator
+from rosterctl import Rosterctl, binary, environment
+from rosterd import TIMEOUT, Rosterd, wait_until
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tools")
+    with Emulator(users=60) as chime:
+        roster = Rosterd(folder, chime)
+        roster.once()
+        for user in chime.users(limit=3):
+            chime.patch_user(user["UserId"], UserRegistrationStatus="Suspended")
+        roster.once()
+        yield roster
+
+
+@pytest.fixture
+def ctl(told):
+    return Rosterctl("--config", told.config)
+
+
+@pytest.fixture
+def copy(told, tmp_path):
+    """A database of one's own."""
+    path = str(tmp_path / "copy.db")
+    Rosterctl("-d", told.database).ok("backup", path)
+    return path
+
+
+# ---- query ----
+
+def test_query_answers_in_every_format(told, ctl):
+    sql = "SELECT license_type, count(*) AS n, 1.5 AS x, x'00ff' AS b FROM users GROUP BY 1 ORDER BY 1"
+    want = [[row["license_type"], row["n"], 1.5, "00ff"] for row in told.sql(sql)]
+    assert [list(row.values()) for row in json.loads(ctl.ok("query", sql, "-f", "json"))] == want
+    rows = list(csv.reader(io.StringIO(ctl.ok("query", sql, "-f", "csv", binary_output=True).decode(),
+                                       newline=""), strict=True))
+    assert rows[0] == ["license_type", "n", "x", "b"]
+    assert rows[1:] == [["" if v is None else str(v) for v in row] for row in want]
+    assert ctl.ok("query", sql).splitlines()[0].split() == ["license_type", "n", "x", "b"]
+    assert json.loads(ctl.ok("query", "SELECT 9e999 AS x, 'a\u00e9' AS detail", "-f", "json")) == \
+        [{"x": "Inf", "detail": "a\u00e9"}]
+    assert json.loads(ctl.ok("query", "SELECT cast(x'41ff42' AS TEXT) AS t", "-f", "ndjson")) == \
+        {"t": "A\ufffdB"}
+    assert ctl.ok("query", "SELECT 1 AS one; -- and no more\n;").splitlines() == ["one", "1"]
+
+
+@pytest.mark.parametrize("sql", [
+    "DELETE FROM user_data", "UPDATE event_data SET type = 'x'", "INSERT INTO sink_data VALUES (1)",
+    "DROP TABLE user_data", "CREATE TEMP TABLE t (x)", "CREATE TABLE t (x)", "BEGIN IMMEDIATE",
+    "ATTACH '{path}' AS other", "VACUUM INTO '{path}'", "PRAGMA journal_mode = DELETE",
+    "PRAGMA query_only = OFF", "PRAGMA writable_schema = ON", "PRAGMA wal_checkpoint", "REINDEX",
+    "SELECT load_extension('{path}')", "ANALYZE", "PRAGMA user_version = 7", "DETACH main",
+    "SELECT * FROM pragma_journal_mode", "PRAGMA optimize", "SAVEPOINT s",
+])
+def test_query_only_reads(told, ctl, tmp_path, sql):
+    def state():
+        with open(told.database, "rb") as f:
+            return f.read(), os.path.getsize(told.database + "-wal")
+
+    before = state()
+    path = str(tmp_path / "made")
+    said = ctl.fails(2, "query", sql.replace("{path}", path))
+    assert "SELECT" in said or "SQLite does not take the query" in said
+    assert state() == before and os.listdir(tmp_path) == []
+
+
+def test_query_says_what_is_wrong(ctl):
+    assert "no such table: nobody" in ctl.fails(2, "query", "SELECT * FROM nobody")
+    assert "syntax error" in ctl.fails(2, "query", "SELEKT 1")
+    assert "is empty" in ctl.fails(2, "query", "  -- nothing")
+    assert "more than one statement" in ctl.fails(2, "query", "SELECT 1; SELECT 2")
+    assert "has parameters (:x)" in ctl.fails(2, "query", "SELECT :x")
+    assert "takes a duration" in ctl.fails(2, "query", "--timeout", "soon", "SELECT 1")
+
+
+def test_query_has_an_end(ctl):
+    endless = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT {} FROM t"
+    assert "longer than 300ms" in ctl.fails(75, "query", "--timeout", "300ms",
+                                            endless.format("count(*)"))
+    assert "too big" in ctl.fails(2, "query",
+                                  "SELECT group_concat(hex(zeroblob(1000000))) FROM users")
+    sort = "SELECT hex(zeroblob(9000000)) || user_id AS x FROM users ORDER BY x"
+    assert "too much memory" in ctl.fails(74, "query", sort)
+
+
+# ---- check ----
+
+PERFDATA = re.compile(r"'[^'=]+'=-?\d+[a-z%]*;\d*;\d*;0( |$)")
+
+
+def probe(ctl, status, *args):
+    done = ctl.run("check", *args)
+    assert done.returncode == status, (done.returncode, done.stdout)
+    assert done.stderr == "" and done.stdout.count("\n") == 1
+    text, _, perf = done.stdout.rstrip("\n").partition(" | ")
+    assert "|" not in text and re.fullmatch(f"({PERFDATA.pattern})*", perf + (" " if perf else "")), perf
+    words = {0: "OK", 1: "WARNING", 2: "CRITICAL", 3: "UNKNOWN"}
+    assert re.match(rf"[A-Z]+ {words[status]} - \S", text)
+    return text, perf
+
+
+def test_check_suspended(told, ctl):
+    n = told.sql("SELECT count(*) AS n FROM suspended_users")[0]["n"]
+    assert probe(ctl, 0, "suspended")[1] == f"'acme'={n};;;0"
+    assert probe(ctl, 0, "suspended", "-w", str(n))[1] == f"'acme'={n};{n};;0"
+    text, perf = probe(ctl, 1, "suspended", "--warning", str(n - 1), "--critical", str(n))
+    assert f"acme: {n} of 60 users are suspended" in text and perf == f"'acme'={n};{n - 1};{n};0"
+    probe(ctl, 2, "suspended", "--warning", "0", "--critical", str(n - 1))
+
+
+def test_check_sync(told, ctl, copy):
+    assert probe(ctl, 0, "sync", "--max-age", "1d")[0] == "SYNC OK - every account is being read"
+    time.sleep(1.1)
+    assert "more than 1s" in probe(ctl, 2, "sync", "--max-age", "1s")[0]
+    mine = Rosterctl("-d", copy)
+
+    def with_account(**columns):
+        with sqlite3.connect(copy) as db:
+            for column, value in columns.items():
+                db.execute(f"UPDATE account_data SET {column} = ?", (value,))
+
+    with_account(last_error="the service | is down\nnow")
+    text = probe(mine, 1, "sync", "--max-age", "1d")[0]
+    assert "acme: the last run failed: the service / is down now" in text
+    with_account(last_error=None, held_removals=7)
+    assert "the removal of 7 users is held" in probe(mine, 1, "sync", "--max-age", "1d")[0]
+    with_account(held_removals=0, last_complete_at=None)
+    assert "no complete listing yet" in probe(mine, 1, "sync")[0]
+    with_account(last_error="no such account")
+    assert "no such account" in probe(mine, 2, "sync")[0]
+    with_account(active=0)  # nobody reads it, and nobody wants to
+    assert "no account" in probe(mine, 3, "sync")[0]
+
+
+def test_check_webhooks(copy):
+    mine = Rosterctl("-d", copy)
+    assert probe(mine, 0, "webhooks")[0].startswith("WEBHOOKS OK")
+    with sqlite3.connect(copy) as db:
+        last = db.execute("SELECT max(seq) FROM event_data").fetchone()[0]
+        db.execute("INSERT INTO sink_data (sink, cursor) VALUES ('webhook:ops', ?)", (last,))
+    assert probe(mine, 0, "webhooks")[1] == "'ops'=0;;;0 'ops dead'=0;0;;0"
+    with sqlite3.connect(copy) as db:
+        db.execute("UPDATE sink_data SET cursor = ?, last_error = 'HTTP 503' WHERE sink LIKE 'web%'",
+                   (last - 2,))
+    assert "ops: 2 events are waiting: HTTP 503" in probe(mine, 1, "webhooks", "-w", "1")[0]
+    time.sleep(1.1)
+    assert "has been waiting for" in probe(mine, 2, "webhooks", "--max-age", "1s")[0]
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    with sqlite3.connect(copy) as db:
+        db.execute("INSERT INTO dead_letter_data (seq, sink, time, error)"
+                   " VALUES (?, 'webhook:ops', ?, 'HTTP 400')", (last, now))
+    text, perf = probe(mine, 1, "webhooks", "--max-age", "1d")
+    assert "1 events were given up" in text and "'ops dead'=1;0;;0" in perf
+    assert [list(row.values()) for row in json.loads(mine.ok("webhooks", "dead", "-f", "json"))] == \
+        [["ops", last, now, "HTTP 400"]]
+    listed = json.loads(mine.ok("webhooks", "-f", "json"))
+    assert [(w["webhook"], w["pending"]) for w in listed] == [("ops", 2)]
+    assert mine.ok("webhooks", "list") == mine.ok("webhooks")
+
+
+def test_check_cannot_tell(ctl, tmp_path):
+    assert "there is no database" in probe(Rosterctl("-d", str(tmp_path / "no.db")), 3, "sync")[0]
+    probe(ctl, 3, "sync", "--max-age", "old")
+    probe(ctl, 3, "sync", "--nonsense")
+    probe(ctl, 3, "shoes")
+    probe(ctl, 3)
+    probe(ctl, 3, "suspended", "-w", "many")
+    probe(ctl, 3, "suspended", "-a", "nowhere")
+
+
+# ---- backup, verify ----
+
+def test_backup_while_the_daemon_writes(tmp_path):
+    os.chmod(tmp_path, 0o750)
+    with Emulator(users=3000) as chime:
+        roster = Rosterd(tmp_path, chime, interval="10s")
+        ctl = Rosterctl("-c", roster.config)
+        with roster:
+            for number in range(6):  # in the middle of the first import, and of mass changes
+                path = str(tmp_path / f"backup-{number}.db")
+                assert ctl.ok("backup", path) == ""
+                assert os.stat(path).st_mode & 0o777 == 0o640
+                assert not os.path.exists(path + "-wal")
+                mine = Rosterctl("-d", path)
+                assert "failed" not in mine.ok("verify")
+                rows = json.loads(mine.ok("query", "SELECT u.n AS users, ifnull(r.n, 0) AS added FROM"
+                                          " (SELECT count(*) AS n FROM users) u, (SELECT sum(added)"
+                                          " AS n FROM runs) r", "-f", "json"))[0]
+                assert rows["users"] == rows["added"]  # of one instant
+                chime.patch_users({"DisplayName": f"n{number}"}, count=2000)
+                roster.sync_now()
+    assert json.loads(Rosterctl("-d", path).ok("status", "-f", "json"))[0]["users"] == 3000
+    # rosterd goes on with a backup
+    shutil.copy(path, roster.database)
+    for suffix in ("-wal", "-shm"):
+        if os.path.exists(roster.database + suffix):
+            os.unlink(roster.database + suffix)
+    with Emulator(users=3000, port=chime.port):
+        roster.once()
+    assert "failed" not in ctl.ok("verify")
+
+
+def test_backup_refuses(told, ctl, tmp_path):
+    assert "is the database itself" in ctl.fails(73, "backup", told.database)
+    os.symlink(told.database, tmp_path / "link.db")
+    assert "is the database itself" in ctl.fails(73, "backup", str(tmp_path / "link.db"))
+    assert "cannot create the backup" in ctl.fails(66, "backup", str(tmp_path / "no" / "b.db"))
+    assert ctl.ok("verify").count("  ok ") == 4
+
+
+def test_verify_finds(copy):
+    mine = Rosterctl("-d", copy)
+
+    def finds(check, what, *changes):
+        with sqlite3.connect(copy, isolation_level=None) as db:
+            db.execute("PRAGMA writable_schema = ON")
+            for change in changes:
+                db.execute(change)
+        done = mine.run("verify", "-f", "json")
+        assert done.returncode == 1, done.stderr
+        assert any(row["check"] == check and row["result"] == "failed" and what in row["what"]
+                   for row in json.loads(done.stdout)), done.stdout
+
+    finds("cursors", "journal stands at event 999999", "UPDATE sink_data SET cursor = 999999")
+    finds("references", "event_data refers to no row of account_data",
+          "UPDATE event_data SET account_key = 77 WHERE seq = 1")
+    finds("schema", "event_type is missing", "DROP INDEX event_type")
+    finds("schema", "suspended_users is not as rosterd makes it",
+          "DROP VIEW suspended_users", "CREATE VIEW suspended_users AS SELECT 1")
+    finds("integrity", "user_email", "UPDATE sqlite_schema SET sql = replace(sql, 'primary_email)',"
+          " 'display_name)') WHERE name = 'user_email'")
+
+
+# ---- events --follow ----
+
+class Follower:
+    def __init__(self, *args):
+        self.child = subprocess.Popen([binary(), *args], env=environment(), stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.seen = b""
+
+    def events(self):
+        while select.select([self.child.stdout], [], [], 0.05)[0]:
+            piece = os.read(self.child.stdout.fileno(), 65536)
+            if not piece:
+                break
+            self.seen += piece
+        return [json.loads(line) for line in self.seen.split(b"\n")[:-1]]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait(10)
+        self.child.stdout.close()
+        self.child.stderr.close()
+
+
+def test_follow_goes_on_over_restarts(roster, chime):
+    roster.once()
+    users = [user["UserId"] for user in chime.users(limit=8)]
+    for user in users[:2]:
+        chime.patch_user(user, UserRegistrationStatus="Suspended", DisplayName="then")
+    roster.once()
+
+    def has(follower, user, name):
+        return [e for e in follower.events() if e["user_id"] == user and
+                any(c["new"] == name for c in e["changes"])]
+
+    with Follower("-c", roster.config, "events", "--follow", "-f", "ndjson", "-t", "user.*") as f:
+        wait_until(lambda: len(f.events()) >= 2, TIMEOUT)  # the last ten to begin with
+        with roster:
+            chime.patch_user(users[2], DisplayName="one")
+            roster.sync_now()
+            wait_until(lambda: has(f, users[2], "one"), TIMEOUT)
+        chime.patch_user(users[3], DisplayName="two")
+        with roster:
+            wait_until(lambda: has(f, users[3], "two"), TIMEOUT)
+        roster.start()
+        roster.stop(signal.SIGKILL)
+        chime.patch_user(users[4], DisplayName="three")
+        roster.once()
+        wait_until(lambda: has(f, users[4], "three"), TIMEOUT)
+        # a backup takes the place of the database
+        path = roster.database + ".backup"
+        Rosterctl("-d", roster.database).ok("backup", path)
+        for suffix in ("-wal", "-shm"):
+            os.unlink(roster.database + suffix)
+        os.replace(path, roster.database)
+        chime.patch_user(users[5], DisplayName="four")
+        roster.once()
+        wait_until(lambda: has(f, users[5], "four"), TIMEOUT)
+        assert f.child.poll() is None
+        seen = [event["seq"] for event in f.events()]
+        assert seen == [e["seq"] for e in roster.events() if e["type"].startswith("user.")]
+
+
+def reads(pid):
+    with open(f"/proc/{pid}/io", encoding="ascii") as io_file:
+        return int(re.search(r"^syscr: (\d+)$", io_file.read(), re.M)[1])
+
+
+def test_follow_asks_the_database_at_most_once_a_second(copy):
+    """Though it changes all the time: whenever it is asked, its pages are read anew."""
+    db = sqlite3.connect(copy, isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    with Follower("-d", copy, "events", "--follow", "-f", "ndjson") as f:
+        wait_until(f.events, TIMEOUT)
+        bursts, last, count, begin = 0, 0, reads(f.child.pid), time.monotonic()
+        while time.monotonic() - begin < 4:
+            db.execute("UPDATE sink_data SET attempts = attempts + 1")
+            db.execute("UPDATE event_data SET time = time WHERE seq = 1")
+            time.sleep(0.02)
+            now, moment = reads(f.child.pid), time.monotonic()
+            if now != count and moment - last > 0.4:
+                bursts, last = bursts + 1, moment
+            count = now
+        assert 1 <= bursts <= 5
+        f.child.send_signal(signal.SIGINT)
+        assert f.child.wait(10) == -signal.SIGINT
+    db.close()
+
+
+def test_follow_needs_lines(ctl):
+    assert "ndjson" in ctl.fails(2, "events", "--follow", "-f", "json")
