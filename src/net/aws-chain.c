@@ -194,15 +194,16 @@ static int find_imds(AwsPlan *plan) {
 }
 
 int aws_find_by_source(AwsPlan *plan, const char *source, Error *err) {
+        bool instance = strcmp(source, "Ec2InstanceMetadata") == 0;
         char shown[48];
         int r;
 
-        if (strcmp(source, "Environment") == 0)
+        if (instance)
+                r = find_imds(plan);
+        else if (strcmp(source, "Environment") == 0)
                 r = find_in_environment(plan, err);
         else if (strcmp(source, "EcsContainer") == 0)
                 r = find_container(plan);
-        else if (strcmp(source, "Ec2InstanceMetadata") == 0)
-                r = find_imds(plan);
         else
                 return error_set(err, -EINVAL,
                                  "credential_source \"%s\" is not Environment, EcsContainer or "
@@ -211,10 +212,8 @@ int aws_find_by_source(AwsPlan *plan, const char *source, Error *err) {
         if (r == AWS_NOT_HERE)
                 return error_set(err, -ENOKEY, "credential_source %s gives no credentials: %s",
                                  source,
-                                 plan->imds.disabled && *source == 'E' && source[1] == 'c' &&
-                                                 source[2] == '2'
-                                         ? "AWS_EC2_METADATA_DISABLED is set"
-                                         : "its environment variables are not set");
+                                 instance ? "AWS_EC2_METADATA_DISABLED is set"
+                                          : "its environment variables are not set");
         return r;
 }
 

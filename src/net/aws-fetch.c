@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
 #include "net/aws-internal.h"
@@ -37,9 +38,10 @@ void aws_fetch_free(AwsFetch *f) {
 static void finish(AwsFetch *f, int code, const Error *why) {
         AwsResult res = { .code = code, .provider = f->plan.name };
 
-        if (code < 0)
-                res.error = *why;
-        else {
+        if (code < 0) {
+                res.error.code = code;
+                (void) text_clean(res.error.msg, sizeof res.error.msg, why->msg, strlen(why->msg));
+        } else {
                 res.keys = &f->keys;
                 res.note = *f->note ? f->note : NULL;
                 res.local = f->n_steps == 0 && f->plan.provider != AWS_PROCESS;
