@@ -32,12 +32,12 @@ static bool wal_is_missing(const char *path) {
 }
 
 static int explain(Store *s, Error *err, int r) {
-        int rc = sqlite3_errcode(s->db);
+        int rc = sqlite3_errcode(s->db) & 0xff;
 
         if (rc == SQLITE_NOTADB)
                 return error_set(err, -EMEDIUMTYPE, "%s is not a database; name another file",
                                  s->path);
-        if (rc == SQLITE_CANTOPEN && wal_is_missing(s->path))
+        if ((rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY) && wal_is_missing(s->path))
                 return error_set(err, -ENOLINK,
                                  "the database %s lacks its -wal and -shm files, and you may not"
                                  " make them; start rosterd, or read it as root",

@@ -116,12 +116,16 @@ int store_error(Store *s, Error *err, const char *what) {
                                  " move the file away: rosterd never deletes it",
                                  s->path, sqlite3_errmsg(s->db), what);
         case SQLITE_READONLY:
-                return store_error_errno(s->path,
-                                         sqlite3_system_errno(s->db) == EROFS ? EROFS : EACCES,
-                                         err);
+                if (!s->reader)
+                        return store_error_errno(s->path,
+                                                 sqlite3_system_errno(s->db) == EROFS ? EROFS
+                                                                                      : EACCES,
+                                                 err);
+                return store_error_reading(s->path, EACCES, err);
         case SQLITE_PERM:
         case SQLITE_AUTH:
-                return store_error_errno(s->path, EACCES, err);
+                return s->reader ? store_error_reading(s->path, EACCES, err)
+                                 : store_error_errno(s->path, EACCES, err);
         case SQLITE_CANTOPEN:
         case SQLITE_IOERR:
         case SQLITE_PROTOCOL:

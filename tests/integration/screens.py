@@ -106,6 +106,6 @@ def screen(roster, arguments, columns=COLUMNS):
 
 def plain(lines):
     """What does not differ from day to day: no numbers, no paths, one gap like another."""
-    text = re.sub(r"/\S*/", "/", "\n".join(lines))
+    text = re.sub(r"/\S*/", "/", "\n".join(lines)).replace("just now", "9s ago")
     text = re.sub(r"\d+(\.\d+)?( ?(ms|s|min|h|d)\b)?( \d+(ms|s|min|h)\b)?", "9", text)
     return [re.sub(r" {2,}", "  ", line.strip()) for line in text.split("\n")]

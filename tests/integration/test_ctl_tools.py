@@ -12,6 +12,8 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
+import tempfile
 import time
 
 import pytest
@@ -186,6 +188,82 @@ def test_check_cannot_tell(ctl, tmp_path):
     probe(ctl, 3)
     probe(ctl, 3, "suspended", "-w", "many")
     probe(ctl, 3, "suspended", "-a", "nowhere")
+
+
+# ---- who may read, and how much it takes ----
+
+def test_members_of_the_group_read_and_others_do_not(chime):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody else")
+    folder = tempfile.mkdtemp(prefix="rosterctl-group-", dir="/tmp")
+    try:
+        os.chown(folder, 0, 5678)
+        os.chmod(folder, 0o2750)  # what rosterd makes in it is the group's
+        roster = Rosterd(folder, chime)
+        os.chown(roster.config, 0, 5678)
+        program = os.path.join(folder, "rosterctl")  # the build's folder may be closed to them
+        shutil.copy(binary(), program)
+        os.chmod(program, 0o755)
+
+        def member(status, *args):
+            done = subprocess.run([program, *args], env=environment(), stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60, check=False,
+                                  user=4321, group=5678, extra_groups=[])
+            assert done.returncode == status, done.stderr
+            return done.stdout + done.stderr
+
+        with roster:
+            wait_until(lambda: roster.complete_runs() == 1)
+            assert len(member(0, "-c", roster.config, "users").splitlines()) == 451
+            assert " ok " in member(0, "-c", roster.config, "status")
+        assert len(member(0, "-c", roster.config, "users").splitlines()) == 451
+        assert "failed" not in member(0, "-d", roster.database, "verify")
+        assert "2\n" in member(0, "-d", roster.database, "query", "SELECT 1 + 1 AS n")
+        for suffix in ("-wal", "-shm"):
+            os.unlink(roster.database + suffix)
+        assert "-wal and -shm" in member(66, "-d", roster.database, "users")
+        assert len(Rosterctl("-d", roster.database).ok("users").splitlines()) == 451  # root may
+        roster.once()
+        os.chmod(roster.database, 0o600)
+        assert "permission denied; join its group" in member(77, "-d", roster.database, "users")
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_memory_does_not_grow_with_the_roster(copy):
+    """The same for 60 users and for 60,000."""
+    if os.environ.get("ROSTERD_SANITIZED"):
+        pytest.skip("sanitizers take memory of their own")
+
+    measure = ("import resource, subprocess, sys\n"
+               "status = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
+               "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+               "sys.exit(status)")
+
+    def most(*args):
+        """In KiB, by a small process: what a child begins with counts as its own."""
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", measure, binary(), "-d", copy, *args],
+                              env=environment(), capture_output=True, text=True, timeout=60,
+                              check=True)
+        return int(done.stdout)
+
+    commands = [("users",), ("users", "-f", "json"), ("export",), ("export", "-f", "ndjson"),
+                ("export", "--as-of", "now"), ("users", "-r", "Registered"), ("status",),
+                ("query", "SELECT * FROM users", "-f", "csv"), ("show", "nobody@example.com")]
+    before = [most(*args) for args in commands[:-1]]
+    with sqlite3.connect(copy) as db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(user_data)") if row[1] != "row"]
+        columns = ", ".join(names)
+        picked = ", ".join("n.value || '-' || user_id" if name == "user_id" else name
+                           for name in names)
+        db.execute("CREATE TEMP TABLE numbers AS WITH RECURSIVE t(value) AS (SELECT 1 UNION ALL"
+                   " SELECT value + 1 FROM t WHERE value < 1000) SELECT value FROM t")
+        db.execute(f"INSERT INTO user_data ({columns}) SELECT {picked} FROM user_data u, numbers n")
+    after = [most(*args) for args in commands[:-1]]
+    assert len(Rosterctl("-d", copy).ok("export").splitlines()) == 60061
+    for args, small, large in zip(commands, before, after):
+        assert large < 24 * 1024 and large < small + 4 * 1024, (args, small, large)
+    Rosterctl("-d", copy).fails(1, *commands[-1])
 
 
 # ---- backup, verify ----

@@ -14,8 +14,8 @@
 
 #define T0 INT64_C(1767225600000) /* 2026-01-01T00:00:00.000Z */
 #define PEOPLE 9
-#define STEPS 220
-#define HISTORIES 6
+#define STEPS 90
+#define HISTORIES 3
 
 static const AccountIdentity accounts[] = { { "acme", "chime", "https://e", "id-1" },
                                             { "rooms", "chime", "https://e", "id-2" } };
