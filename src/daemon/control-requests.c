@@ -90,7 +90,7 @@ static void handle_accept_removals(Client *k, const ControlRequest *r) {
         if (rc < 0)
                 return;
         if (view.run)
-                sync_accept_removals(view.run);
+                sync_accept_removals(view.run, held);
         log_line(LOG_NOTICE, LOG_ID_REMOVALS_ACCEPTED, r->account,
                  "%s: the removal of %" PRId64 " users was accepted, by uid %u", r->account, held,
                  (unsigned) k->uid);

@@ -246,7 +246,7 @@ static int watch_new(const Schedule *s, const bool *chosen, size_t n, Watch **re
 
 void control_sync(Client *k, const ControlRequest *r) {
         Schedule *s = k->control->schedule;
-        size_t n = k->control->config->n_accounts;
+        size_t n = schedule_counts(s).accounts;
         CLEANUP_FREE bool *chosen = calloc(n + 1, sizeof *chosen);
 
         if (!chosen)

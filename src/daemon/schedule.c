@@ -245,20 +245,18 @@ static int make_jobs(Schedule *s, const Config *config, const int64_t *keys, Job
         return 0;
 }
 
-/* An account that is new, or says something new, gets its first delay. */
-static int arm_first(Job *j, bool changed, Error *err) {
+/* An account that is new, or says something new, gets its first delay.  Of one whose state cannot be
+ * read nothing is known: its run will say why. */
+static void arm_first(Job *j, bool changed) {
         AccountState state = { 0 };
         uint64_t delay = 0;
-        int r = store_account_get(j->schedule->world->store, j->key, &state, err);
 
-        if (r < 0)
-                return r;
+        (void) store_account_get(j->schedule->world->store, j->key, &state, NULL);
         if (!changed)
                 delay = schedule_first_delay(j->account->interval, &state, time_now_ms(),
                                              (double) random_below(1000) / 1000);
         account_state_clear(&state);
         job_arm(j, delay);
-        return 0;
 }
 
 static bool is_among(const Job *j, Job *const *jobs, size_t n) {
@@ -292,7 +290,7 @@ int schedule_apply(Schedule *s, Config *config, const int64_t *keys, bool with_t
                         job_free(old_jobs[i]);
         free(old_jobs);
 
-        for (size_t i = 0; i < s->n && r >= 0; i++) {
+        for (size_t i = 0; i < s->n; i++) {
                 Job *j = jobs[i];
                 const AccountConfig *now = &config->accounts[i];
                 bool fresh = j->account == now;
@@ -303,11 +301,11 @@ int schedule_apply(Schedule *s, Config *config, const int64_t *keys, bool with_t
                 if (changed)
                         job_interrupt(j, "its configuration has changed");
                 if (fresh || changed)
-                        r = arm_first(j, changed, err);
+                        arm_first(j, changed);
         }
         config_unref(old_config);
         pump(s);
-        return r;
+        return 0;
 }
 
 int schedule_run_now(Schedule *s, const char *name) {

@@ -108,13 +108,19 @@ static int hold_one(Sync *s, int64_t row, Error *err) {
         return r < 0 ? r : 0;
 }
 
+/* What was accepted is spent; not what was accepted since this run has looked. */
+static void spend_acceptance(Sync *s) {
+        if (s->state.removals_accepted == s->gone.accepted)
+                s->state.removals_accepted = 0;
+}
+
 /* More are missing than may go: nobody does. */
 static int hold(Sync *s, Error *err) {
         char detail[160];
         int r;
 
         s->gone.hold = true;
-        if (s->state.held_removals == 0 || s->state.removals_accepted) {
+        if (s->state.held_removals == 0 || s->gone.accepted > 0) {
                 (void) snprintf(detail, sizeof detail,
                                 "{\"held\":%" PRId64 ",\"users\":%" PRId64 ",\"limit\":%zu}",
                                 s->gone.missing, s->gone.listed, s->gone.limit);
@@ -125,7 +131,7 @@ static int hold(Sync *s, Error *err) {
                         return r;
         }
         s->state.held_removals = s->gone.missing;
-        s->state.removals_accepted = false;
+        spend_acceptance(s);
         return 0;
 }
 
@@ -133,13 +139,11 @@ static int hold(Sync *s, Error *err) {
  * To accept is to let go as many as were held then, beside the usual few, and not any number. */
 static size_t limit(const Sync *s) {
         size_t usual = removal_limit(&s->account->max_removals, s->gone.listed);
-        size_t held = (size_t) s->state.held_removals;
+        size_t accepted = (size_t) s->gone.accepted;
 
         if (s->baseline)
                 return SIZE_MAX;
-        if (!s->state.removals_accepted)
-                return usual;
-        return usual > SIZE_MAX - held ? SIZE_MAX : usual + held;
+        return usual > SIZE_MAX - accepted ? SIZE_MAX : usual + accepted;
 }
 
 int sync_gone_step(Sync *s, Error *err) {
@@ -149,6 +153,7 @@ int sync_gone_step(Sync *s, Error *err) {
                 r = store_users_count(s->world->store, s->key, &s->gone.listed, err);
                 if (r < 0)
                         return r;
+                s->gone.accepted = s->state.removals_accepted;
                 s->gone.limit = limit(s);
                 s->gone.after = -1;
         }
@@ -163,7 +168,7 @@ int sync_gone_step(Sync *s, Error *err) {
                                 return r;
                 } else {
                         s->state.held_removals = 0;
-                        s->state.removals_accepted = false;
+                        spend_acceptance(s);
                 }
         }
         for (size_t i = 0; i < REMOVE_ROWS && s->gone.at < s->gone.n_rows; i++, s->gone.at++) {

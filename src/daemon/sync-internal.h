@@ -58,7 +58,8 @@ struct Sync {
                 int64_t *rows;   /* the first of them, up to the limit */
                 size_t n_rows, at;
                 size_t limit;
-                bool hold; /* there are more than that */
+                int64_t accepted; /* of that, by an administrator */
+                bool hold;        /* there are more than that */
         } gone;
 
         SyncResult result;

@@ -38,8 +38,8 @@ SyncProgress sync_progress(const Sync *s) {
                                s->counters };
 }
 
-void sync_accept_removals(Sync *s) {
-        s->state.removals_accepted = true;
+void sync_accept_removals(Sync *s, int64_t held) {
+        s->state.removals_accepted = held;
 }
 
 void sync_free(Sync *s) {

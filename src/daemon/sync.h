@@ -70,8 +70,8 @@ typedef struct SyncProgress {
 } SyncProgress;
 SyncProgress sync_progress(const Sync *sync);
 
-/* The held removals of the account were accepted while it runs (see store_removals_accept). */
-void sync_accept_removals(Sync *sync);
+/* So many held removals of the account were accepted while it runs (see store_removals_accept). */
+void sync_accept_removals(Sync *sync, int64_t held);
 
 /* Microseconds until the next run, from now: the interval from the start of this one after success;
  * sooner, but ever later, after failures in a row (failures >= 1).  Pure. */

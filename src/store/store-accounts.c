@@ -129,7 +129,7 @@ static int read_state(Store *s, sqlite3_stmt *st, AccountState *a, Error *err) {
                 r = store_column_time(s, st, 7, &a->failure_told_at, err);
         a->failures = sqlite3_column_int64(st, 8);
         a->held_removals = sqlite3_column_int64(st, 9);
-        a->removals_accepted = sqlite3_column_int(st, 10) != 0;
+        a->removals_accepted = sqlite3_column_int64(st, 10);
         return r;
 }
 
@@ -167,7 +167,7 @@ int store_account_put(Store *s, int64_t account, const AccountState *a, Error *e
             store_bind_text(st, 6, a->last_error) | store_bind_time(st, 7, a->failing_since) |
             store_bind_time(st, 8, a->failure_told_at) | sqlite3_bind_int64(st, 9, a->failures) |
             sqlite3_bind_int64(st, 10, a->held_removals) |
-            sqlite3_bind_int(st, 11, a->removals_accepted) | sqlite3_bind_int64(st, 12, account))
+            sqlite3_bind_int64(st, 11, a->removals_accepted) | sqlite3_bind_int64(st, 12, account))
                 return store_error(s, err, "updating an account");
         r = store_write(s, st, "updating an account", err);
         if (r >= 0 && sqlite3_changes(s->db) == 0)
@@ -216,7 +216,7 @@ int store_removals_accept(Store *s, int64_t account, int64_t *ret_held, Error *e
                 return r;
         if (a.held_removals == 0)
                 return error_set(err, -ENODATA, "no removals are held");
-        a.removals_accepted = true;
+        a.removals_accepted = a.held_removals;
         r = store_account_put(s, account, &a, err);
         if (r >= 0)
                 *ret_held = a.held_removals;

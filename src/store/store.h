@@ -58,12 +58,12 @@ typedef struct AccountState {
         int64_t last_attempt_at;  /* when the last run started */
         int64_t last_complete_at; /* when the last complete listing ended */
         int64_t next_run_at;
-        char *last_error;        /* of the last run; NULL if it was complete */
-        int64_t failing_since;   /* first failure after success; TIME_NONE: all is well */
-        int64_t failure_told_at; /* the last sync.failed event */
-        int64_t failures;        /* runs in a row that failed */
-        int64_t held_removals;   /* users whose removal is held; 0: none */
-        bool removals_accepted;  /* an administrator accepted the held removals */
+        char *last_error;          /* of the last run; NULL if it was complete */
+        int64_t failing_since;     /* first failure after success; TIME_NONE: all is well */
+        int64_t failure_told_at;   /* the last sync.failed event */
+        int64_t failures;          /* runs in a row that failed */
+        int64_t held_removals;     /* users whose removal is held; 0: none */
+        int64_t removals_accepted; /* as many as an administrator has accepted; 0: none */
 } AccountState;
 
 void account_state_clear(AccountState *a);

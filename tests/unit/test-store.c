@@ -631,7 +631,7 @@ static void test_account_state(void **state) {
                             .failure_told_at = T0 + 5,
                             .failures = 6,
                             .held_removals = 7,
-                            .removals_accepted = true };
+                            .removals_accepted = 60 };
         CLEANUP(account_state_clear) AccountState out = { 0 };
         AccountState none = { 0 };
         AccountIdentity other = { "acme", "wickr", "https://w", "id-9" };
@@ -652,7 +652,7 @@ static void test_account_state(void **state) {
         assert_int_equal(out.failure_told_at, T0 + 5);
         assert_int_equal(out.failures, 6);
         assert_int_equal(out.held_removals, 7);
-        assert_true(out.removals_accepted);
+        assert_int_equal(out.removals_accepted, 60);
         assert_ok(store_account_identify(f->store, f->account, &other, &err), err);
         assert_string_equal(ask(f->store, "SELECT * FROM accounts"),
                             "acme|id-9|wickr|1|2026-01-01T00:00:00.000Z|2026-01-01T00:00:00.002Z|"
