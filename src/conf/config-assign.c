@@ -241,10 +241,7 @@ static int store_value(Loader *l, Section *s, const ConfigKey *k, const char *la
                 (void) snprintf(quoted, sizeof quoted, "\"%s\"",
                                 text_clean(shown, sizeof shown, value, len));
                 loader_complain(l, -EINVAL, loader_here(l), s, label, "%s%s%s %s", origin, sep,
-                                k->type == VALUE_REFUSED        ? "this key"
-                                : config_value_hidden(k, value) ? "the value"
-                                                                : quoted,
-                                why.msg);
+                                config_value_hidden(k, value) ? "the value" : quoted, why.msg);
         }
         return 0;
 }

@@ -106,6 +106,25 @@ static void check_keys(Loader *l, Section *s) {
                                 "is given without access_key_id and secret_access_key");
 }
 
+/* Where the keys come from is said once, and what belongs to a role only with one. */
+static void check_role(Loader *l, Section *s) {
+        static const char *const sources[] = { "access_key_id", "profile", "credential_source" };
+        static const char *const of_role[] = { "external_id", "role_session_name",
+                                               "credential_source" };
+
+        for (size_t i = 0; i < 3; i++)
+                for (size_t k = i + 1; k < 3 && is_set(s, sources[i]); k++)
+                        if (is_set(s, sources[k]))
+                                loader_complain(l, -EINVAL, place_of(s, sources[k]), s, sources[k],
+                                                "is given besides %s; credentials come from one "
+                                                "of them",
+                                                sources[i]);
+        for (size_t i = 0; i < 3; i++)
+                if (is_set(s, of_role[i]) && !is_set(s, "role_arn"))
+                        loader_complain(l, -EINVAL, place_of(s, of_role[i]), s, of_role[i],
+                                        "is given without role_arn, which it belongs to");
+}
+
 static void check_twin(Loader *l, Section *s, size_t before) {
         const AccountConfig *a = loader_target(l, s);
 
@@ -197,6 +216,7 @@ void loader_check(Loader *l) {
 
                         check_plain_http(l, s, "endpoint", a->endpoint, a->allow_http, false);
                         check_keys(l, s);
+                        check_role(l, s);
                         check_twin(l, s, i);
                 } else if (s->kind == SECTION_WEBHOOK) {
                         const WebhookConfig *w = &c->webhooks[s->index];

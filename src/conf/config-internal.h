@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
+#include "base/lines.h"
+#include "base/secret.h"
 #include "conf/config.h"
 
 #ifndef LOCALSTATEDIR
@@ -39,7 +41,6 @@ typedef enum ValueType {
         VALUE_WORD,     /* an enum, or int */
         VALUE_SHARE,    /* MaxRemovals */
         VALUE_SEQ,      /* uint64_t: a seq of the event log, or "now" */
-        VALUE_REFUSED,  /* no slot: known, but this version cannot use it */
 } ValueType;
 
 enum {
@@ -99,6 +100,7 @@ int check_access_key(char *text, Error *err);
 int check_account_id(char *text, Error *err);
 int check_ca_file(char *text, Error *err);
 int check_email(char *text, Error *err);
+int check_external_id(char *text, Error *err);
 int check_endpoint(char *text, Error *err);
 int check_event_glob(char *text, Error *err);
 int check_header(char *text, Error *err);
@@ -106,6 +108,8 @@ int check_name(char *text, Error *err);
 int check_printable(char *text, Error *err);
 int check_proxy(char *text, Error *err);
 int check_region(char *text, Error *err);
+int check_role_arn(char *text, Error *err);
+int check_session_name(char *text, Error *err);
 int check_socket_path(char *text, Error *err);
 int check_routing_key(char *text, Error *err);
 int check_webhook_secret(char *text, Error *err);
@@ -160,12 +164,11 @@ typedef struct Loader {
         /* The file that is being read. */
         struct stat st;
         bool secret_said; /* that others can read it */
-        unsigned line;
-        size_t current;  /* section, plus 1; 0: none yet */
-        bool in_unknown; /* below a header that cannot be used: its keys are not judged */
-        char *at, *end;  /* what is left of its text */
-        char *value;     /* of this line, or NULL */
-        bool pending;    /* inih has yet to call back for this line */
+        Lines lines;      /* what is left of its text */
+        size_t current;   /* section, plus 1; 0: none yet */
+        bool in_unknown;  /* below a header that cannot be used: its keys are not judged */
+        char *value;      /* of this line, or NULL */
+        bool pending;     /* inih has yet to call back for this line */
 } Loader;
 
 /* Counts and reports one mistake.  section and key may be NULL. */
@@ -187,7 +190,3 @@ int loader_settle(Loader *l);
 void loader_check(Loader *l);
 
 void loader_clear(Loader *l);
-
-/* Overwrites and frees a text. */
-void wipe_free(char *text);
-DEFINE_CLEANUP(char *, wipe_free)

@@ -25,6 +25,13 @@ static const ConfigWord words_log_level[] = {
 
 static const ConfigWord words_source[] = { { "chime", 0 }, { NULL, 0 } };
 
+static const ConfigWord words_credential_source[] = {
+        { "Environment", 0 },
+        { "Ec2InstanceMetadata", 0 },
+        { "EcsContainer", 0 },
+        { NULL, 0 },
+};
+
 static const ConfigWord words_user_type[] = {
         { "PrivateUser", 0 },
         { "SharedDevice", 0 },
@@ -62,8 +69,6 @@ static const ConfigWord words_format[] = {
                 .kind = SECTION_WEBHOOK, .type = VALUE_##type_, .name = name_, .dflt = dflt_, \
                 .offset = offsetof(WebhookConfig, member), __VA_ARGS__                        \
         }
-#define REFUSED(name_) \
-        { .kind = SECTION_ACCOUNT, .type = VALUE_REFUSED, .name = (name_), .flags = KEY_HIDDEN }
 #define ANY .flags = 0
 #define RANGE(min_, max_) .min = (min_), .max = (max_)
 #define NEVER (UINT64_C(100) * 366 * USEC_PER_DAY)
@@ -96,11 +101,11 @@ const ConfigKey config_keys[] = {
         A("access_key_id",        access_key_id,        TEXT,     NULL,     .check = check_access_key, .flags = KEY_HIDDEN),
         A("secret_access_key",    secret_access_key,    TEXT,     NULL,     .check = check_printable, .flags = KEY_SECRET),
         A("session_token",        session_token,        TEXT,     NULL,     .check = check_printable, .flags = KEY_SECRET),
-        REFUSED("profile"),
-        REFUSED("role_arn"),
-        REFUSED("external_id"),
-        REFUSED("role_session_name"),
-        REFUSED("credential_source"),
+        A("profile",              profile,              TEXT,     NULL,     ANY),
+        A("role_arn",             role_arn,             TEXT,     NULL,     .check = check_role_arn),
+        A("external_id",          external_id,          TEXT,     NULL,     .check = check_external_id, .flags = KEY_HIDDEN),
+        A("role_session_name",    role_session_name,    TEXT,     NULL,     .check = check_session_name),
+        A("credential_source",    credential_source,    TEXT,     NULL,     .words = words_credential_source),
         A("ca_file",              ca_file,              TEXT,     NULL,     .check = check_ca_file),
         A("proxy",                proxy,                TEXT,     NULL,     .check = check_proxy, .flags = KEY_URL),
         A("connect_timeout",      connect_timeout,      DURATION, "10s",    RANGE(USEC_PER_SEC, 10 * USEC_PER_MINUTE)),

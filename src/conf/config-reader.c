@@ -14,24 +14,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/lines.h"
 #include "base/text.h"
 
 #define STAND_IN "@"
 #define KEY_TEXT_MAX ((size_t) 80) /* longer ones are no key */
 #define NOT_A_PAIR "this line is no \"KEY = VALUE\", [section] or comment"
-#define BLANKS " \t\v\f"
-
-static char *skip_blanks(char *p) {
-        return p + strspn(p, BLANKS);
-}
-
-/* Ends text before trailing blanks. */
-static void trim_end(char *text) {
-        size_t len = strlen(text);
-
-        while (len > 0 && strchr(BLANKS, text[len - 1]))
-                text[--len] = '\0';
-}
 
 /* Ends text before " ;", as inih does. */
 static void cut_comment(char *text) {
@@ -40,23 +28,6 @@ static void cut_comment(char *text) {
                         *p = '\0';
                         return;
                 }
-}
-
-/* The next line, NUL-terminated in place, without its end; NULL after the last. */
-static char *next_line(Loader *l) {
-        char *line = l->at, *stop;
-
-        if (line >= l->end)
-                return NULL;
-        stop = memchr(line, '\n', (size_t) (l->end - line));
-        l->at = stop ? stop + 1 : l->end;
-        if (!stop)
-                stop = l->end; /* file_read() left a NUL there */
-        if (stop > line && stop[-1] == '\r')
-                stop--;
-        *stop = '\0';
-        l->line++;
-        return line;
 }
 
 static void complain_line(Loader *l, const char *what) {
@@ -145,7 +116,7 @@ static char *read_line(char *out, int size, void *stream) {
         if (l->pending)
                 complain_line(l, NOT_A_PAIR);
         l->pending = false;
-        line = next_line(l);
+        line = lines_next(&l->lines);
         if (!line || l->code == -ENOMEM)
                 return NULL;
 
@@ -185,7 +156,7 @@ static bool is_text(Loader *l, const char *text, size_t len) {
                 return true;
         for (const char *p = text; p < nul; p++)
                 line += *p == '\n';
-        l->line = line;
+        l->lines.number = line;
         l->lost_sections = true;
         loader_complain(l, -EINVAL, loader_here(l), NULL, NULL,
                         "holds a NUL byte; write the file as UTF-8 text");
@@ -227,20 +198,20 @@ int loader_read_file(Loader *l, const char *path, bool dropin) {
                 l->st = (struct stat){ .st_mode = 07777 }; /* gone since: fear the worst */
 
         l->secret_said = l->in_unknown = l->pending = false;
-        l->line = 0;
         l->current = 0;
-        l->at = text;
-        l->end = text + len;
+        l->lines = (Lines){ .at = text, .end = text + len };
         if (is_text(l, text, len)) {
                 if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-                        l->at += 3;
-                while (l->at < l->end && l->code != -ENOMEM) /* some builds of inih stop early */
+                        l->lines.at += 3;
+                while (l->lines.at < l->lines.end &&
+                       l->code != -ENOMEM) /* some builds of inih stop early */
                         (void) ini_parse_stream(read_line, l, on_pair, l);
                 if (l->pending)
                         complain_line(l, NOT_A_PAIR);
         }
         explicit_bzero(text, len);
         free(text);
-        l->at = l->end = l->value = NULL;
+        l->lines = (Lines){ 0 };
+        l->value = NULL;
         return l->code == -ENOMEM ? -ENOMEM : 0;
 }

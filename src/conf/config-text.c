@@ -87,6 +87,38 @@ int check_access_key(char *text, Error *err) {
         return 0;
 }
 
+/* The patterns and lengths of role_arn, external_id and role_session_name are those of IAM's and
+ * STS's API references. */
+int check_role_arn(char *text, Error *err) {
+        size_t partition = strncmp(text, "arn:", 4) == 0 ? strspn(text + 4, LOWER DIGITS "-") : 0;
+        const char *rest = text + 4 + partition;
+
+        if (partition == 0 || strncmp(rest, ":iam::", 6) != 0 || strspn(rest + 6, DIGITS) != 12 ||
+            strncmp(rest + 18, ":role/", 6) != 0 || !rest[24] ||
+            !only(rest + 24, LETTERS DIGITS "_+=,.@/-") || strlen(text) > 2048)
+                return error_set(err, -EINVAL,
+                                 "is not the ARN of a role; write e.g. "
+                                 "arn:aws:iam::123456789012:role/rosterd");
+        return 0;
+}
+
+int check_external_id(char *text, Error *err) {
+        size_t len = strlen(text);
+
+        if (len < 2 || len > 1224 || !only(text, LETTERS DIGITS "_+=,.@:/-"))
+                return error_set(err, -EINVAL,
+                                 "is not 2 to 1224 letters, digits and \"_+=,.@:/-\"");
+        return 0;
+}
+
+int check_session_name(char *text, Error *err) {
+        size_t len = strlen(text);
+
+        if (len < 2 || len > 64 || !only(text, LETTERS DIGITS "_+=,.@-"))
+                return error_set(err, -EINVAL, "is not 2 to 64 letters, digits and \"_+=,.@-\"");
+        return 0;
+}
+
 int check_printable(char *text, Error *err) {
         for (const char *p = text; *p; p++)
                 if (*p <= ' ' || *p > '~')

@@ -13,12 +13,6 @@
 
 #define NO_MEMORY(err) error_set(err, -ENOMEM, "does not fit into memory")
 
-void wipe_free(char *text) {
-        if (text)
-                explicit_bzero(text, strlen(text));
-        free(text);
-}
-
 static void list_clear(TextList *list) {
         for (size_t i = 0; i < list->count; i++)
                 wipe_free(list->items[i]);
@@ -270,11 +264,6 @@ int config_value_parse(const ConfigKey *k, const char *value, void *base, Error 
                 return parse_seq(value, slot, err);
         case VALUE_SHARE:
                 return parse_share(value, slot, err);
-        case VALUE_REFUSED:
-                return error_set(err, -EINVAL,
-                                 "cannot be used by this version, which takes access_key_id and "
-                                 "secret_access_key, or the environment's AWS_ACCESS_KEY_ID, "
-                                 "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN");
         }
         return error_set(err, -EINVAL, "has no type");
 }
@@ -328,8 +317,6 @@ bool config_value_equal(const ConfigKey *k, const void *a, const void *b) {
                 return *(const int *) x == *(const int *) y;
         case VALUE_SHARE:
                 return s->percent == t->percent && s->value == t->value;
-        case VALUE_REFUSED:
-                return true;
         }
         return false;
 }

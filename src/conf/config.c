@@ -11,7 +11,7 @@
 #include "conf/config-internal.h"
 
 Place loader_here(const Loader *l) {
-        return (Place){ .file = l->n_files - 1, .line = l->line };
+        return (Place){ .file = l->n_files - 1, .line = l->lines.number };
 }
 
 /* The code of the summary: what hinders reading goes before what was read. */

@@ -51,7 +51,9 @@ typedef struct AccountConfig {
         Baseline baseline;
         char *endpoint; /* scheme, host and port, no trailing slash */
         char *region;
-        char *access_key_id, *secret_access_key, *session_token; /* NULL: from the environment */
+        char *access_key_id, *secret_access_key, *session_token; /* NULL: from AWS's chain */
+        char *profile;
+        char *role_arn, *external_id, *role_session_name, *credential_source;
         char *ca_file, *proxy;
         uint64_t connect_timeout, request_timeout;
         bool allow_http;

@@ -282,7 +282,7 @@ static const struct {
         { #member, offsetof(ControlAccount, member) }
         NUMBER(next_run_ms), NUMBER(run_id),    NUMBER(elapsed_ms), NUMBER(pages),
         NUMBER(users),       NUMBER(added),     NUMBER(changed),    NUMBER(removed),
-        NUMBER(retries),     NUMBER(throttled), NUMBER(expected),
+        NUMBER(retries),     NUMBER(throttled), NUMBER(expected),   NUMBER(held),
 #undef NUMBER
 };
 #define N_NUMBERS (sizeof numbers / sizeof numbers[0])

@@ -96,6 +96,7 @@ typedef struct ControlAccount {
         /* of the run that goes on or has ended; 0 before its start */
         int64_t run_id, elapsed_ms, pages, users, added, changed, removed, retries, throttled;
         int64_t expected; /* users of the last complete run; 0: there was none */
+        int64_t held;     /* users whose removal is held, once a run has ended */
 } ControlAccount;
 
 /* NULL: out of memory. */

@@ -22,7 +22,7 @@ static const Option options[] = {
 /* ---- finding ---- */
 
 static int say_unknown(Store *store, const char *who, Error *err) {
-        CLEANUP(words_clear) Words w = { 0 };
+        CLEANUP(wordlist_clear) Words w = { 0 };
         Rows *rows = NULL;
         const char *meant;
         char shown[80];

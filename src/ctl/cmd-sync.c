@@ -69,7 +69,8 @@ static void describe(const char *name, const ControlAccount *a, char *out, size_
 
 static void show_live(Watch *w) {
         char line[512], done[64] = "";
-        size_t at = 0;
+        bool any = false;
+        size_t at;
 
         if (w->n > 1)
                 (void) snprintf(done, sizeof done, "%zu of %zu done; ", w->over, w->n);
@@ -79,17 +80,18 @@ static void show_live(Watch *w) {
 
                 if (a->over || (w->n > 1 && a->last.state == CONTROL_STATE_QUEUED))
                         continue;
+                if (any)
+                        at += (size_t) snprintf(line + at, sizeof line - at, "; ");
                 describe(a->name, &a->last, line + at, sizeof line - at);
                 at += strlen(line + at);
-                if (w->n > 1 && at + 3 < sizeof line)
-                        at += (size_t) snprintf(line + at, sizeof line - at, "; ");
+                any = true;
         }
         live_show(&w->live, line);
 }
 
 static void say_end(Watch *w, const char *name, const ControlAccount *a) {
         Out *o = &w->ctl->out;
-        char took[48], why[256] = "";
+        char took[48], why[256] = "", held[160] = "";
 
         if (a->state != CONTROL_STATE_COMPLETE) {
                 if (a->error)
@@ -98,11 +100,15 @@ static void say_end(Watch *w, const char *name, const ControlAccount *a) {
                 return;
         }
         format_duration(a->elapsed_ms, took, sizeof took);
+        if (a->held > 0)
+                (void) snprintf(held, sizeof held,
+                                "; %" PRId64 " removals are held, see 'rosterctl removals %s'",
+                                a->held, name);
         out_printf(o,
                    "%s: complete: %" PRId64 " users on %" PRId64 " page%s in %s; %" PRId64
-                   " added, %" PRId64 " changed, %" PRId64 " removed\n",
+                   " added, %" PRId64 " changed, %" PRId64 " removed%s\n",
                    name, a->users, a->pages, a->pages == 1 ? "" : "s", took, a->added, a->changed,
-                   a->removed);
+                   a->removed, held);
 }
 
 /* ---- for programs ---- */

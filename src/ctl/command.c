@@ -24,7 +24,7 @@ static int run_command(Ctl *c, int argc, char *argv[], Args *args, Error *err) {
 
         if (argc > 1 && strcmp(argv[1], "complete") == 0)
                 return complete_print(c, argv + 2, argc - 2, err);
-        r = options_parse(c, argc, argv, args, err);
+        r = arguments_parse(c, argc, argv, args, err);
         return r == PARSE_RUN ? args->command->run(c, args, err) : r == PARSE_DONE ? EXIT_OK : r;
 }
 

@@ -75,7 +75,7 @@ typedef enum ParseVerdict {
 
 /* Reads the command line into c and *ret.  A ParseVerdict, or E_USAGE; ret->command is set as soon as
  * it is known. */
-int options_parse(Ctl *c, int argc, char *argv[], Args *ret, Error *err);
+int arguments_parse(Ctl *c, int argc, char *argv[], Args *ret, Error *err);
 
 /* ---- help.c ---- */
 

@@ -23,7 +23,7 @@ static void print_options(Out *o, const Option *list, size_t n) {
 }
 
 static int print_words(Ctl *c, WordKind kind, Error *err) {
-        CLEANUP(words_clear) Words w = { 0 };
+        CLEANUP(wordlist_clear) Words w = { 0 };
         int r = words_list(c, kind, &w, err);
 
         for (size_t i = 0; r >= 0 && i < w.n; i++)

@@ -15,7 +15,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-#define PATIENCE 60000 /* ms until the first answer; a run may then take its time */
+#define PATIENCE 30000 /* ms until the first answer; a run may then take its time */
 
 struct Remote {
         int fd;

@@ -11,7 +11,7 @@
 
 #define SUGGESTIONS_MAX 4096
 
-void words_clear(Words *w) {
+void wordlist_clear(Words *w) {
         for (size_t i = 0; i < w->n; i++)
                 free(w->items[i]);
         free(w->items);
@@ -179,7 +179,7 @@ static int say_absent(const Words *w, const char *noun, const char *name, Error 
 }
 
 int words_check(Ctl *c, WordKind kind, const char *noun, const char **name, Error *err) {
-        CLEANUP(words_clear) Words w = { 0 };
+        CLEANUP(wordlist_clear) Words w = { 0 };
         const char *const *known = known_words(kind);
         int r;
 

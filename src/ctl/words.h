@@ -25,7 +25,7 @@ typedef struct Words {
         size_t n, room;
 } Words;
 
-void words_clear(Words *w);
+void wordlist_clear(Words *w);
 /* Adds a copy of text unless it is there.  Returns 0 or -ENOMEM. */
 int words_add(Words *w, const char *text);
 /* Adds the first column of rows, to the end; rows is freed. */

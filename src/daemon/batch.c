@@ -61,6 +61,10 @@ int batch_write(Batch *b, Error *err) {
         r = store_begin(b->store, err);
         if (r < 0)
                 return r;
+        /* Once the loop has ended no timer can be set, and none is needed: whoever writes then, to
+         * record how runs were interrupted, flushes. */
+        if (sd_event_get_state(sd_event_source_get_event(b->timer)) == SD_EVENT_FINISHED)
+                return 0;
         if (sd_event_source_set_time_relative(b->timer, BATCH_AGE) < 0 ||
             sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT) < 0) {
                 store_rollback(b->store);

@@ -148,6 +148,13 @@ static void end_waits(Control *c, const ScheduleView *view, const ControlAccount
                 }
 }
 
+/* A figure that cannot be had is merely not told. */
+static int64_t held_removals(const Control *c, int64_t key) {
+        CLEANUP(account_state_clear) AccountState state = { 0 };
+
+        return store_account_get(c->world->store, key, &state, NULL) < 0 ? 0 : state.held_removals;
+}
+
 void control_run_ended(Control *c, const AccountConfig *account, const SyncResult *result) {
         ScheduleView view;
 
@@ -161,6 +168,7 @@ void control_run_ended(Control *c, const AccountConfig *account, const SyncResul
                 a.state = result->outcome == RUN_COMPLETE ? CONTROL_STATE_COMPLETE
                                                           : CONTROL_STATE_FAILED;
                 a.error = result->outcome == RUN_COMPLETE ? NULL : result->error.msg;
+                a.held = held_removals(c, view.key);
                 end_waits(c, &view, &a);
                 return;
         }

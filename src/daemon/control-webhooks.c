@@ -137,17 +137,9 @@ static bool check_seq(Client *k, const char *name, int64_t from) {
 }
 
 static int replay(const Control *c, const char *name, int64_t from, Error *err) {
-        Store *store = c->world->store;
         int r = batch_flush(c->world->batch, err);
 
-        if (r >= 0)
-                r = store_begin(store, err);
-        if (r >= 0)
-                r = webhooks_replay(c->webhooks, name, from, err);
-        if (r >= 0)
-                return store_commit(store, err);
-        store_rollback(store);
-        return r;
+        return r < 0 ? r : webhooks_replay(c->webhooks, name, from, err);
 }
 
 void control_replay_webhook(Client *k, const ControlRequest *r) {

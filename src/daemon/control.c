@@ -128,6 +128,12 @@ static int take_lock(Control *c, Error *err) {
                 return error_set(err, -ENOMEM, "out of memory");
         }
         c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LOCK_MODE);
+        if (c->lock < 0 && errno == ENOENT)
+                return error_set(
+                        err, -ENOENT,
+                        "the directory of the control socket %s does not exist; create it, "
+                        "owned by the user that rosterd runs as, or set control_socket",
+                        c->path);
         if (c->lock < 0)
                 return failed(c, "lock", err);
         if (flock(c->lock, LOCK_EX | LOCK_NB) == 0)

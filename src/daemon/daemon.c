@@ -21,6 +21,7 @@
 #include "base/timefmt.h"
 #include "base/timespan.h"
 #include "config.h"
+#include "daemon/check-credentials.h"
 #include "daemon/control.h"
 #include "daemon/deliver.h"
 #include "daemon/log.h"
@@ -37,6 +38,7 @@ typedef struct Daemon {
         sd_event *event;
         Store *store;
         Http *http;
+        Credentials *credentials;
         Batch *batch;
         Deliver *deliver;
         Webhooks *webhooks;
@@ -57,6 +59,7 @@ static void daemon_clear(Daemon *d) {
         report_free(d->report);
         deliver_free(d->deliver);
         batch_free(d->batch);
+        credentials_free(d->credentials);
         http_free(d->http);
         store_close(d->store);
         sd_event_unref(d->event);
@@ -173,7 +176,7 @@ static void on_webhooks_changed(void *userdata) {
         Daemon *d = userdata;
 
         if (d->report && d->schedule)
-                report_soon(d->report);
+                report_webhooks(d->report);
 }
 
 /* --once: what could be delivered is. */
@@ -228,8 +231,6 @@ static void reload(Daemon *d) {
         if (r >= 0)
                 r = bind_accounts(d->store, fresh, &keys, &err);
         if (r >= 0)
-                r = webhooks_apply(d->webhooks, fresh, keys, &err);
-        if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL, "the old configuration goes on: %s",
@@ -243,7 +244,12 @@ static void reload(Daemon *d) {
         d->config = fresh;
         d->keys = keys;
         use_settings(d);
+        credentials_prune(d->credentials, fresh);
         retention_set_age(d->retention, d->config->retention);
+        (void) batch_flush(d->batch, NULL); /* runs that were interrupted have written */
+        if (webhooks_apply(d->webhooks, d->config, d->keys, &err) < 0)
+                log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL,
+                         "webhooks go on with the old configuration: %s", err.msg);
         if (!d->config->store_personal_pin && store_wipe_pins(d->store, &err) < 0)
                 store_failed(d, &err);
         log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",
@@ -289,7 +295,7 @@ static int start_refused(const Error *err) {
 }
 
 static int set_up_event(Daemon *d, Error *err) {
-        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
         sigset_t mask;
         int r = sd_event_default(&d->event);
 
@@ -328,6 +334,8 @@ static int set_up(Daemon *d, Error *err) {
         if (r >= 0)
                 r = http_new(d->event, &d->http, err);
         if (r >= 0)
+                r = credentials_new(d->event, d->http, &d->credentials, err);
+        if (r >= 0)
                 r = batch_new(d->event, d->store, on_committed, on_lost, d, &d->batch, err);
         if (r >= 0)
                 r = deliver_new(d->event, d->store, &d->deliver, err);
@@ -341,7 +349,7 @@ static int set_up(Daemon *d, Error *err) {
         if (r < 0)
                 return r;
         retention_set_age(d->retention, d->config->retention);
-        d->world = (SyncWorld){ d->event, d->http, d->store, d->batch };
+        d->world = (SyncWorld){ d->event, d->http, d->store, d->batch, d->credentials };
         use_settings(d);
         return schedule_new(&d->world, on_run_ended, d, &d->schedule, err);
 }
@@ -422,6 +430,22 @@ static int run_loop(Daemon *d) {
         return status == 0 && d->options->once && d->once_failed ? EXIT_SYNC_FAILED : status;
 }
 
+static int check_only(const Options *options, const Config *config) {
+        Error err = { 0 };
+        int r = 0;
+
+        printf("%s: the configuration is good: %zu %s, %zu %s\n", options->config,
+               config->n_accounts, config->n_accounts == 1 ? "account" : "accounts",
+               config->n_webhooks, config->n_webhooks == 1 ? "webhook" : "webhooks");
+        if (options->credentials)
+                r = check_credentials(config, &err);
+        if (r < 0) {
+                log_line(LOG_ERR, NULL, NULL, "credentials could not be checked: %s", err.msg);
+                return EXIT_FAILED;
+        }
+        return r > 0 ? EXIT_SYNC_FAILED : 0;
+}
+
 int daemon_run(const Options *options) {
         CLEANUP(daemon_clear) Daemon d = { .options = options };
         Error err = { 0 };
@@ -439,12 +463,8 @@ int daemon_run(const Options *options) {
                 log_line(LOG_ERR, LOG_ID_CONFIG_REFUSED, NULL, "%s", err.msg);
                 return EXIT_CONFIG;
         }
-        if (options->check_config) {
-                printf("%s: the configuration is good: %zu %s, %zu %s\n", options->config,
-                       d.config->n_accounts, d.config->n_accounts == 1 ? "account" : "accounts",
-                       d.config->n_webhooks, d.config->n_webhooks == 1 ? "webhook" : "webhooks");
-                return 0;
-        }
+        if (options->check_config)
+                return check_only(options, d.config);
         r = check_once_names(options, d.config);
         if (r > 0)
                 return r;

@@ -5,7 +5,8 @@
 
 /* Exit statuses, beside 0; sysexits.h where it has a word for it. */
 enum {
-        EXIT_SYNC_FAILED = 1, /* --once: an account could not be synced, or not all could be told */
+        EXIT_SYNC_FAILED = 1, /* --once: an account could not be synced, or not all could be told;
+                               * --credentials: one has none that work */
         EXIT_USAGE = 2,
         EXIT_DATABASE_REFUSED = 65, /* EX_DATAERR: damaged, newer, or not ours: no restart helps */
         EXIT_DATABASE_ACCESS = 73,  /* EX_CANTCREAT */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-/* Shared by hook*.c and nobody else.  hook.c has the life of a webhook: sending, answers, waiting.
- * hook-read.c turns the log into requests, and into dead letters.  hook-repeat.c tells lasting
+/* Shared by hook*.c and nobody else.  hook.c has the life of a webhook: sending, waiting, giving up.
+ * hook-answer.c has what an answer changes.  hook-read.c turns the log into requests, and into dead letters.  hook-repeat.c tells lasting
  * alerts again. */
 
 #include "daemon/hook.h"
@@ -69,8 +69,8 @@ struct Hook {
         char given_up[256];
         int64_t bury_before; /* wall clock, ms */
         uint64_t bury_wait;  /* then the next attempt is due in so many µs; 0: at once */
-        int64_t failure_told_at, dead_told_at; /* wall clock, ms */
-        uint64_t dead_untold;                  /* dead letters since then */
+        int64_t failure_told_at, dead_told_at, refusal_told_at; /* wall clock, ms */
+        uint64_t dead_untold;                                   /* dead letters since then */
 };
 
 /* What there is to do. */
@@ -80,6 +80,27 @@ typedef enum HookWork {
         HOOK_MORE,    /* go on reading in the next turn */
         HOOK_LATER,   /* a poke or the timer comes */
 } HookWork;
+
+/* hook.c */
+
+/* The state is to be saved. */
+void hook_changed(Hook *h);
+/* There is nothing more to do for now. */
+void hook_rest(Hook *h);
+/* The next attempt is due in so many microseconds. */
+void hook_wait(Hook *h, uint64_t delay);
+
+/* hook-answer.c */
+
+/* Of the request that told the parcel, or of a round's: the phase is idle, and may be another after
+ * it. */
+void hook_answered(Hook *h, const WebhookAnswer *a);
+/* Likewise for one that could not even be made. */
+void hook_failed(Hook *h, const WebhookAnswer *a);
+/* The receiver has answered, or somebody has mended something: it counts as failing no more. */
+void hook_forget_failures(Hook *h);
+/* Says in the log how many events were given up, at most once a minute. */
+void hook_tell_dead(Hook *h);
 
 /* hook-read.c */
 

@@ -106,32 +106,35 @@ static int enqueue(Hook *h, EventPage *page) {
         return 0;
 }
 
-/* Reads until there are so many events, or no more.  A request that failed is read whole again (up to
- * limit, else 0), whatever it takes. */
+/* Reads until there are so many events, or about PARCEL_BYTES of them, or no more.  Of a request that
+ * failed (up to limit, else 0) everything is read, whatever it takes.  Returns a HookWork: what is
+ * in the way of more events, or HOOK_READY. */
 static int fill(Hook *h, size_t want, int64_t limit, Error *err) {
-        bool end = false, whole = limit != 0;
+        size_t bytes = 0;
 
-        while (h->n_queue - h->at < want && !end) {
+        while (h->n_queue - h->at < want && (limit || bytes < PARCEL_BYTES)) {
+                size_t missing = want - (h->n_queue - h->at);
                 EventPage page = { 0 };
-                size_t have = h->n_queue - h->at;
+                bool end, empty;
                 int r;
 
                 if (store_in_transaction(h->world->store)) /* what is in it may yet be undone */
-                        return have > 0 && !whole ? HOOK_READY : HOOK_LATER;
-                r = read_portion(h, h->read_to, limit,
-                                 want - have > PORTION ? want - have : PORTION, &page, err);
+                        return HOOK_LATER;
+                r = read_portion(h, h->read_to, limit, missing > PORTION ? missing : PORTION, &page,
+                                 err);
                 if (r < 0)
                         return r;
                 end = page.end;
-                if (!end && page.n == 0) { /* many rows that are not for this webhook */
-                        free(page.events);
-                        h->read_to = page.upto;
-                        return have > 0 && !whole ? HOOK_READY : HOOK_MORE;
-                }
+                empty = page.n == 0;
+                bytes += page.bytes;
                 if (enqueue(h, &page) < 0)
                         return error_set(err, -ENOMEM, "out of memory");
+                if (end)
+                        return HOOK_NOTHING;
+                if (empty) /* many rows that are not for this webhook: others have their turn */
+                        return HOOK_MORE;
         }
-        return h->n_queue > h->at ? HOOK_READY : HOOK_NOTHING;
+        return HOOK_READY;
 }
 
 /* ---- requests ---- */
@@ -174,18 +177,27 @@ static void take(Hook *h, size_t most) {
 }
 
 static int prepare_events(Hook *h, Error *err) {
-        size_t want = h->parcel.upto ? h->parcel.events : most_events(h);
+        bool again = h->parcel.upto != 0;
+        size_t want = again ? h->parcel.events : most_events(h), have;
         int r = fill(h, want, h->parcel.upto, err);
 
-        if (r == HOOK_READY && !h->parcel.upto)
+        if (r < 0)
+                return r;
+        have = h->n_queue - h->at;
+        if (have > 0 && !again) {
                 take(h, want);
-        if (r == HOOK_READY && h->parcel.events > h->n_queue - h->at)
-                h->parcel.events = h->n_queue - h->at; /* somebody has deleted events */
-        if (r == HOOK_NOTHING && h->parcel.upto) {     /* nothing of it is there any more */
+                return HOOK_READY;
+        }
+        if (again && (r == HOOK_READY || (r == HOOK_NOTHING && have > 0))) {
+                if (have < h->parcel.events)
+                        h->parcel.events = have; /* somebody has deleted events */
+                return HOOK_READY;
+        }
+        if (again && r == HOOK_NOTHING) { /* all of them */
                 hook_finish_parcel(h);
                 return HOOK_MORE;
         }
-        if (r == HOOK_NOTHING || r == HOOK_MORE)
+        if (have == 0)
                 move_cursor(h, h->read_to);
         return r;
 }

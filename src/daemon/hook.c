@@ -18,17 +18,15 @@
 #define WAIT_MOST (70 * USEC_PER_MINUTE) /* an hour of Retry-After and its tenth; after a restart */
 #define STORE_RETRY_FIRST USEC_PER_SEC
 #define STORE_RETRY_MOST (60 * USEC_PER_SEC)
-#define FAILURE_AGAIN (24 * 3600 * INT64_C(1000)) /* ms: a failure that lasts is told once a day */
-#define DEAD_AGAIN (60 * INT64_C(1000))           /* ms: and dead letters once a minute */
 
 static void advance(Hook *h);
 
-static void changed(Hook *h) {
+void hook_changed(Hook *h) {
         h->unsaved = true;
         h->world->on_changed(h->world->userdata);
 }
 
-static void rest(Hook *h) {
+void hook_rest(Hook *h) {
         h->world->on_rest(h->world->userdata);
 }
 
@@ -37,10 +35,10 @@ static void set_timer(Hook *h, uint64_t delay) {
         (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
 }
 
-static void wait_for(Hook *h, uint64_t delay) {
+void hook_wait(Hook *h, uint64_t delay) {
         h->phase = HOOK_WAITING;
         set_timer(h, delay);
-        rest(h);
+        hook_rest(h);
 }
 
 void hook_poke(Hook *h) {
@@ -54,7 +52,7 @@ static void wait_for_store(Hook *h, const Error *err) {
                 log_webhook(LOG_ERR, LOG_ID_STORE_FAILED, h->name,
                             "events wait for webhook %s; they are kept: %s", h->name, err->msg);
         set_timer(h, backoff_full_jitter(STORE_RETRY_FIRST, STORE_RETRY_MOST, h->store_failures));
-        rest(h);
+        hook_rest(h);
 }
 
 static void store_works(Hook *h) {
@@ -64,110 +62,7 @@ static void store_works(Hook *h) {
         h->store_failures = 0;
 }
 
-/* ---- answers ---- */
-
-static void taken(Hook *h) {
-        if (h->state.attempts > 0)
-                log_webhook(LOG_NOTICE, LOG_ID_WEBHOOK_RECOVERED, h->name,
-                            "webhook %s (%s) takes events again after %" PRId64 " failed %s",
-                            h->name, h->host, h->state.attempts,
-                            h->state.attempts == 1 ? "attempt" : "attempts");
-        free(take_ptr(h->state.last_error));
-        h->state.attempts = 0;
-        h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
-        h->state.last_success_at = time_now_ms();
-        h->failure_told_at = TIME_NONE;
-        changed(h);
-        if (h->repeating)
-                hook_repeat_taken(h);
-        else
-                hook_finish_parcel(h);
-}
-
-static void remember_failure(Hook *h, const char *reason) {
-        free(h->state.last_error);
-        h->state.last_error = strdup(reason); /* without memory it is merely not remembered */
-        changed(h);
-}
-
-static void tell_failure(Hook *h, const char *reason, int64_t now, uint64_t delay) {
-        char again[32];
-        bool first = h->failure_told_at == TIME_NONE || now - h->failure_told_at >= FAILURE_AGAIN;
-
-        if (first)
-                h->failure_told_at = now;
-        timespan_format(delay / USEC_PER_SEC * USEC_PER_SEC, again, sizeof again);
-        log_webhook(first ? LOG_WARNING : LOG_DEBUG, LOG_ID_WEBHOOK_FAILING, h->name,
-                    "webhook %s (%s) does not take events; they are kept, next attempt in %s: %s",
-                    h->name, h->host, again, reason);
-}
-
-/* It has failed for as long as it may, and the events are as old. */
-static bool is_given_up(const Hook *h, int64_t now, int64_t patience) {
-        return !h->repeating && now - h->state.failing_since >= patience &&
-               now - h->parcel.newest >= patience;
-}
-
-/* Gives the parcel up, and what was told before that time (0: nothing more). */
-static void bury(Hook *h, const char *reason, int64_t before, uint64_t wait) {
-        (void) snprintf(h->given_up, sizeof h->given_up, "%s", reason);
-        h->bury_before = before;
-        h->bury_wait = wait;
-        h->phase = HOOK_BURYING;
-}
-
-static void failed(Hook *h, const WebhookAnswer *a) {
-        int64_t now = time_now_ms(),
-                patience = (int64_t) (h->config->give_up_after / USEC_PER_MSEC);
-        uint64_t delay;
-
-        if (h->state.attempts++ == 0)
-                h->state.failing_since = now;
-        remember_failure(h, a->reason);
-        delay = webhook_backoff(h->state.attempts, a->retry_after);
-        tell_failure(h, a->reason, now, delay);
-        h->state.next_attempt_at = now + (int64_t) (delay / USEC_PER_MSEC);
-        if (is_given_up(h, now, patience)) {
-                bury(h, a->reason, now - patience, delay);
-                return;
-        }
-        h->repeating = false;
-        hook_drop(h, true);
-        wait_for(h, delay);
-}
-
-/* Of a batch that is refused, one event may be to blame: each is tried alone. */
-static void refused(Hook *h, const WebhookAnswer *a) {
-        remember_failure(h, a->reason);
-        if (h->repeating) {
-                log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_FAILING, h->name,
-                            "webhook %s (%s) refuses alerts that last: %s", h->name, h->host,
-                            a->reason);
-                hook_repeat_end(h);
-                return;
-        }
-        if (h->parcel.events == 1 || h->format->style == FORMAT_DIGEST) {
-                bury(h, a->reason, 0, 0);
-                return;
-        }
-        h->singly_until = h->parcel.upto;
-        hook_drop(h, false);
-}
-
-static void gone(Hook *h, const WebhookAnswer *a) {
-        char text[sizeof a->reason + 32];
-
-        h->phase = HOOK_STOPPED;
-        h->repeating = false;
-        hook_drop(h, false);
-        (void) snprintf(text, sizeof text, "stopped until a reload: %s", a->reason);
-        remember_failure(h, text);
-        log_webhook(LOG_ERR, LOG_ID_WEBHOOK_STOPPED, h->name,
-                    "webhook %s (%s) is stopped until the configuration is reloaded; events are "
-                    "kept: %s",
-                    h->name, h->host, a->reason);
-        rest(h);
-}
+/* ---- requests ---- */
 
 static void on_answer(const HttpResult *res, void *userdata) {
         WebhookAnswer a;
@@ -178,24 +73,9 @@ static void on_answer(const HttpResult *res, void *userdata) {
         free(take_ptr(h->body));
         h->phase = HOOK_IDLE;
         webhook_judge(h->config, res, time_now_ms(), &a);
-        switch (a.verdict) {
-        case WEBHOOK_TAKEN:
-                taken(h);
-                break;
-        case WEBHOOK_RETRY:
-                failed(h, &a);
-                break;
-        case WEBHOOK_REFUSED:
-                refused(h, &a);
-                break;
-        case WEBHOOK_GONE:
-                gone(h, &a);
-                break;
-        }
+        hook_answered(h, &a);
         advance(h);
 }
-
-/* ---- requests ---- */
 
 static int post(Hook *h, const char *id, Error *err) {
         const WebhookRequest req = { .id = id,
@@ -225,7 +105,7 @@ static void send_or_wait(Hook *h, int r, const char *id, Error *err) {
         h->phase = HOOK_IDLE;
         free(take_ptr(h->body));
         (void) snprintf(a.reason, sizeof a.reason, "%s", err->msg);
-        failed(h, &a);
+        hook_failed(h, &a);
 }
 
 static void send_parcel(Hook *h) {
@@ -267,22 +147,6 @@ static bool send_repeat(Hook *h) {
 
 /* ---- dead letters ---- */
 
-static void tell_dead(Hook *h) {
-        int64_t now = time_now_ms();
-
-        if (h->dead_told_at != TIME_NONE && now - h->dead_told_at < DEAD_AGAIN &&
-            now >= h->dead_told_at)
-                return;
-        log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_DEAD_LETTER, h->name,
-                    "webhook %s (%s): %" PRIu64 " %s given up, the last with seq %" PRId64
-                    ", and kept as dead %s: %s",
-                    h->name, h->host, h->dead_untold,
-                    h->dead_untold == 1 ? "event was" : "events were", h->state.cursor,
-                    h->dead_untold == 1 ? "letter" : "letters", h->given_up);
-        h->dead_told_at = now;
-        h->dead_untold = 0;
-}
-
 /* Returns whether all are buried. */
 static bool bury_some(Hook *h) {
         Error err = { 0 };
@@ -290,10 +154,10 @@ static bool bury_some(Hook *h) {
         switch (hook_bury_some(h, &err)) {
         case HOOK_NOTHING:
                 store_works(h);
-                tell_dead(h);
+                hook_tell_dead(h);
                 h->phase = HOOK_IDLE;
                 if (h->bury_wait)
-                        wait_for(h, h->bury_wait);
+                        hook_wait(h, h->bury_wait);
                 return true;
         case HOOK_MORE:
                 hook_poke(h);
@@ -312,7 +176,7 @@ static void advance_idle(Hook *h) {
         Error err = { 0 };
         int r = hook_prepare(h, &err);
 
-        if (r >= 0)
+        if (r >= 0 && r != HOOK_LATER)
                 store_works(h);
         if (r < 0)
                 wait_for_store(h, &err);
@@ -321,10 +185,12 @@ static void advance_idle(Hook *h) {
         else if (r == HOOK_MORE)
                 hook_poke(h);
         else if (r == HOOK_NOTHING && (!h->repeat_due || !send_repeat(h)))
-                rest(h);
+                hook_rest(h);
 }
 
 static void advance(Hook *h) {
+        if (h->dead_untold > 0 && h->phase != HOOK_BURYING)
+                hook_tell_dead(h);
         if (h->phase == HOOK_BURYING && !bury_some(h))
                 return;
         if (h->phase == HOOK_IDLE)
@@ -454,27 +320,48 @@ static void reset(Hook *h) {
 }
 
 void hook_configure(Hook *h, const WebhookConfig *config, bool minimal) {
-        if (!webhook_config_equal(h->config, config) || h->minimal != minimal)
+        if (!webhook_config_equal(h->config, config) || h->minimal != minimal) {
                 reset(h);
-        else if (h->phase == HOOK_WAITING || h->phase == HOOK_STOPPED)
+                hook_forget_failures(h);
+        } else if (h->phase == HOOK_WAITING || h->phase == HOOK_STOPPED)
                 h->phase = HOOK_IDLE;
         use_config(h, config, minimal);
         hook_repeat_start(h);
         hook_poke(h);
 }
 
+static int write_replay(Hook *h, int64_t seq, const SinkState *state, Error *err) {
+        Store *s = h->world->store;
+        bool own = !store_in_transaction(s);
+        int r = store_begin(s, err);
+
+        if (r >= 0)
+                r = store_dead_letters_take_back(s, h->sink, seq, err);
+        if (r >= 0)
+                r = store_sink_put(s, h->sink, state, err);
+        if (r >= 0 && own)
+                r = store_commit(s, err);
+        else if (own)
+                store_rollback(s);
+        return r;
+}
+
 int hook_replay(Hook *h, int64_t seq, Error *err) {
         SinkState state = h->state;
-        int r;
+        int64_t last = 0;
+        int r = store_event_last_seq(h->world->store, &last, err);
 
-        state.cursor = seq > 0 ? seq - 1 : 0;
-        r = store_dead_letters_take_back(h->world->store, h->sink, seq, err);
-        if (r >= 0)
-                r = store_sink_put(h->world->store, h->sink, &state, err);
         if (r < 0)
                 return r;
-        h->state.cursor = state.cursor;
+        state.cursor = seq <= 1 ? 0 : seq - 1 < last ? seq - 1 : last;
+        state.attempts = 0;
+        state.failing_since = state.next_attempt_at = TIME_NONE;
+        r = write_replay(h, seq, &state, err);
+        if (r < 0)
+                return r;
+        h->state = state;
         reset(h);
+        hook_forget_failures(h);
         hook_poke(h);
         return 0;
 }

@@ -180,15 +180,15 @@ static int put_users(Metrics *m, FILE *f, Error *err) {
 /* What is known of one webhook when the file is written. */
 typedef struct HookFigures {
         WebhookFigures now;
-        SinkBacklog backlog;
+        int64_t pending, dead;
 } HookFigures;
 
 #define HOOK_FIGURE(name, expr)                    \
         static double name(const HookFigures *f) { \
                 return (double) (expr);            \
         }
-HOOK_FIGURE(hook_pending, f->backlog.pending)
-HOOK_FIGURE(hook_dead, f->backlog.dead)
+HOOK_FIGURE(hook_pending, f->pending)
+HOOK_FIGURE(hook_dead, f->dead)
 HOOK_FIGURE(hook_failing, f->now.state->attempts)
 HOOK_FIGURE(hook_success, f->now.state->last_success_at / 1000)
 HOOK_FIGURE(hook_stopped, f->now.stopped)
@@ -213,17 +213,20 @@ static int put_webhooks(Metrics *m, FILE *f, const Webhooks *webhooks, Error *er
         size_t n = webhooks_count(webhooks);
         CLEANUP_FREE HookFigures *figures = calloc(n + 1, sizeof *figures);
 
+        int64_t last = 0;
+        int r = store_event_last_seq(m->store, &last, err);
+
         if (!figures)
                 return error_set(err, -ENOMEM, "out of memory");
-        for (size_t i = 0; i < n; i++) {
-                int r;
+        for (size_t i = 0; i < n && r >= 0; i++) {
+                HookFigures *w = &figures[i];
 
-                figures[i].now = webhooks_figures(webhooks, i);
-                r = store_sink_backlog(m->store, figures[i].now.sink, figures[i].now.state->cursor,
-                                       &figures[i].backlog, err);
-                if (r < 0)
-                        return r;
+                w->now = webhooks_figures(webhooks, i);
+                w->pending = last - w->now.state->cursor; /* not a count: no seq is left out */
+                r = store_dead_letters_count(m->store, w->now.sink, &w->dead, err);
         }
+        if (r < 0)
+                return r;
         for (size_t k = 0; n > 0 && k < sizeof hook_table / sizeof hook_table[0]; k++) {
                 put_head(f, hook_table[k].name, "gauge", hook_table[k].help);
                 for (size_t i = 0; i < n; i++) {

@@ -21,13 +21,18 @@ static void print_help(void) {
                "      --once          sync all accounts, or those named, now; tell what changed; "
                "exit\n"
                "      --check-config  say every mistake in the configuration, and exit\n"
+               "      --credentials   with --check-config: also say where each account's AWS keys "
+               "come\n"
+               "                      from, and whether they can be had\n"
                "      --version       print the version and exit\n"
                "  -h, --help          print this text and exit\n"
                "\n"
                "Without --once rosterd runs until SIGTERM, and reads its configuration again on "
                "SIGHUP.\n"
                "\n"
-               "Exit status: 0 all is well; 1 an account could not be synced; 2 wrong usage;\n"
+               "Exit status: 0 all is well; 1 an account could not be synced, or has no "
+               "credentials;\n"
+               "2 wrong usage;\n"
                "65 the database is damaged, newer, or not rosterd's; 73 it cannot be opened or "
                "written;\n"
                "74 some other failure; 75 another rosterd has it; 78 the configuration is bad.\n"
@@ -37,11 +42,12 @@ static void print_help(void) {
 }
 
 OptionsVerdict options_parse(int argc, char *argv[], Options *ret) {
-        enum { OPT_ONCE = 256, OPT_CHECK_CONFIG, OPT_VERSION };
+        enum { OPT_ONCE = 256, OPT_CHECK_CONFIG, OPT_CREDENTIALS, OPT_VERSION };
         static const struct option table[] = {
                 { "config", required_argument, NULL, 'c' },
                 { "once", no_argument, NULL, OPT_ONCE },
                 { "check-config", no_argument, NULL, OPT_CHECK_CONFIG },
+                { "credentials", no_argument, NULL, OPT_CREDENTIALS },
                 { "version", no_argument, NULL, OPT_VERSION },
                 { "help", no_argument, NULL, 'h' },
                 { 0 },
@@ -59,6 +65,9 @@ OptionsVerdict options_parse(int argc, char *argv[], Options *ret) {
                         break;
                 case OPT_CHECK_CONFIG:
                         o.check_config = true;
+                        break;
+                case OPT_CREDENTIALS:
+                        o.credentials = true;
                         break;
                 case OPT_VERSION:
                         printf("rosterd %s\n", PACKAGE_VERSION);
@@ -82,6 +91,10 @@ OptionsVerdict options_parse(int argc, char *argv[], Options *ret) {
         }
         if (o.once && o.check_config) {
                 fprintf(stderr, "rosterd: --once and --check-config do not go together.\n");
+                return OPTIONS_WRONG;
+        }
+        if (o.credentials && !o.check_config) {
+                fprintf(stderr, "rosterd: --credentials goes with --check-config only.\n");
                 return OPTIONS_WRONG;
         }
         *ret = o;

@@ -6,7 +6,7 @@
 
 typedef struct Options {
         const char *config; /* path of the configuration file */
-        bool once, check_config;
+        bool once, check_config, credentials;
         char *const *accounts; /* for once; none: all */
         size_t n_accounts;
 } Options;

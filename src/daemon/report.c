@@ -13,6 +13,9 @@
 #include "daemon/metrics.h"
 #include "daemon/service.h"
 
+#define RUN_DELAY USEC_PER_SEC
+#define WEBHOOKS_DELAY (10 * USEC_PER_SEC) /* they change with each event */
+
 struct Report {
         Store *store;
         Metrics *metrics;
@@ -147,16 +150,25 @@ void report_use(Report *r, const Config *config, const int64_t *keys, const Sche
         r->schedule = schedule;
 }
 
-void report_soon(Report *r) {
+/* By then at the latest; sooner if it is under way. */
+static void report_within(Report *r, uint64_t delay) {
+        uint64_t due = 0, now = 0;
         int enabled = SD_EVENT_OFF;
 
-        if (sd_event_source_get_enabled(r->timer, &enabled) > 0 && enabled != SD_EVENT_OFF)
-                return; /* it is under way */
-        (void) sd_event_source_set_time_relative(r->timer, USEC_PER_SEC);
+        (void) sd_event_now(sd_event_source_get_event(r->timer), CLOCK_MONOTONIC, &now);
+        (void) sd_event_source_get_time(r->timer, &due);
+        if (sd_event_source_get_enabled(r->timer, &enabled) > 0 && enabled != SD_EVENT_OFF &&
+            due <= now + delay)
+                return;
+        (void) sd_event_source_set_time(r->timer, now + delay);
         (void) sd_event_source_set_enabled(r->timer, SD_EVENT_ONESHOT);
+}
+
+void report_webhooks(Report *r) {
+        report_within(r, WEBHOOKS_DELAY);
 }
 
 void report_run(Report *r, const char *account, const SyncResult *result) {
         metrics_count_run(r->metrics, account, result);
-        report_soon(r);
+        report_within(r, RUN_DELAY);
 }

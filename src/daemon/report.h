@@ -20,8 +20,8 @@ void report_use(Report *r, const Config *config, const int64_t *keys, const Sche
 /* A run has ended: counts it, and reports within a second. */
 void report_run(Report *r, const char *account, const SyncResult *result);
 
-/* Something has changed: reports within a second. */
-void report_soon(Report *r);
+/* Something less urgent has changed: reports within some seconds. */
+void report_webhooks(Report *r);
 
 /* Reports at once. */
 void report_now(Report *r);

@@ -16,8 +16,11 @@ struct Sync {
         void *userdata;
 
         const Source *source;
-        HttpSigning signing;
-        AccountState state; /* as of the start; written back at the end */
+        AwsKeys keys;              /* that sign this run's requests */
+        CredentialsRequest *asked; /* for keys, or NULL */
+        bool renewed;              /* since the last page that was good */
+        char refusal[256];         /* of the keys that were to be renewed */
+        AccountState state;        /* as of the start; written back at the end */
         char *scope;
         bool baseline; /* this listing becomes the baseline, its users are not news */
         bool rescoped; /* there was a baseline, of something else */

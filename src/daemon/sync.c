@@ -13,7 +13,6 @@
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
-#include "daemon/credentials.h"
 #include "daemon/sync-internal.h"
 
 #define PAGE_BODY_MAX (32u * 1024 * 1024)
@@ -48,6 +47,9 @@ void sync_free(Sync *s) {
                 return;
         if (s->call)
                 http_cancel(s->call);
+        if (s->asked)
+                credentials_cancel(s->asked);
+        aws_keys_clear(&s->keys);
         (void) sd_event_source_disable_unref(s->timer);
         (void) sd_event_source_disable_unref(s->step);
         sync_drop_deferred(s);
@@ -72,6 +74,8 @@ static void fail(Sync *s, const Error *why) {
         s->result.error = *why;
         if (s->call)
                 http_cancel(take_ptr(s->call));
+        if (s->asked)
+                credentials_cancel(take_ptr(s->asked));
         (void) sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
         (void) sd_event_source_set_enabled(s->step, SD_EVENT_ONESHOT);
 }
@@ -186,6 +190,7 @@ static void on_page(Sync *s, SourcePage *page) {
         s->counters.pages++;
         s->counters.users = (int64_t) s->seen.count;
         s->attempts = 0;
+        s->renewed = false;
         if (store_in_transaction(s->world->store) &&
             store_run_count(s->world->store, s->run, &s->counters, &err) < 0) {
                 fail_store(s, &err);
@@ -205,14 +210,44 @@ static void on_page(Sync *s, SourcePage *page) {
                 fail_page(s, "cannot go on");
 }
 
-/* Whether other credentials are to be had than those that have just been refused. */
-static bool find_other_credentials(Sync *s) {
-        const char *id = s->signing.access_key_id, *token = s->signing.session_token;
-        Error err;
+/* ---- credentials ---- */
 
-        if (credentials_find(s->account, &s->signing, &err) < 0)
-                return false;
-        return id != s->signing.access_key_id || token != s->signing.session_token;
+static void on_credentials(const CredentialsAnswer *answer, void *userdata) {
+        Sync *s = userdata;
+        Error err = answer->error;
+        char text[sizeof err.msg];
+
+        s->asked = NULL;
+        if (answer->keys && aws_keys_copy(&s->keys, answer->keys, &err) == 0) {
+                ask(s);
+                return;
+        }
+        if (!s->renewed) {
+                fail(s, &err);
+                return;
+        }
+        (void) snprintf(text, sizeof text, "%.120s (%.110s)", s->refusal, err.msg);
+        fail_page(s, text);
+}
+
+/* Goes on by on_credentials().  refused: keys that others are to replace, or NULL. */
+static void get_credentials(Sync *s, const AwsKeys *refused) {
+        Error err = { 0 };
+
+        if (credentials_get(s->world->credentials, s->account, refused, on_credentials, s,
+                            &s->asked, &err) < 0)
+                fail(s, &err);
+}
+
+/* The service says that the keys have expired: others, once for each page. */
+static void renew_credentials(Sync *s, const char *refusal) {
+        if (s->renewed) {
+                fail_page(s, refusal);
+                return;
+        }
+        s->renewed = true;
+        (void) snprintf(s->refusal, sizeof s->refusal, "%s", refusal);
+        get_credentials(s, &s->keys);
 }
 
 static void on_answer(const HttpResult *res, void *userdata) {
@@ -248,10 +283,7 @@ static void on_answer(const HttpResult *res, void *userdata) {
                 ask(s);
                 break;
         case SOURCE_CREDENTIALS:
-                if (find_other_credentials(s))
-                        ask(s);
-                else
-                        fail_page(s, a.error);
+                renew_credentials(s, a.error);
                 break;
         case SOURCE_REFUSED:
                 fail_page(s, a.error);
@@ -273,11 +305,15 @@ static void ask(Sync *s) {
         }
         r = s->source->request(s->account, s->continuation, &request, &err);
         if (r >= 0) {
-                s->signing.region = s->account->region;
-                s->signing.service = request.service;
+                const HttpSigning signing = { .region = s->account->region,
+                                              .service = request.service,
+                                              .access_key_id = s->keys.access_key_id,
+                                              .secret_access_key = s->keys.secret_access_key,
+                                              .session_token = s->keys.session_token };
+
                 r = http_start(s->world->http,
                                &(HttpRequest){ .url = request.url,
-                                               .signing = request.service ? &s->signing : NULL,
+                                               .signing = request.service ? &signing : NULL,
                                                .ca_file = s->account->ca_file,
                                                .proxy = s->account->proxy,
                                                .connect_timeout = s->account->connect_timeout,
@@ -427,7 +463,6 @@ static int open_run(Sync *s, Error *err) {
 int sync_start(const SyncWorld *world, Config *config, const AccountConfig *account, int64_t key,
                SyncMemory *memory, SyncDone on_done, void *userdata, Sync **ret, Error *err) {
         CLEANUP(sync_freep) Sync *s = calloc(1, sizeof *s);
-        Error why = { 0 };
         int r;
 
         if (!s)
@@ -454,10 +489,7 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
         if (r < 0)
                 return r;
 
-        if (credentials_find(account, &s->signing, &why) < 0)
-                fail(s, &why);
-        else
-                ask(s);
+        get_credentials(s, NULL);
         *ret = take_ptr(s);
         return 0;
 }

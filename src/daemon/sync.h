@@ -8,6 +8,7 @@
 #include "base/idset.h"
 #include "conf/config.h"
 #include "daemon/batch.h"
+#include "daemon/credentials.h"
 #include "daemon/pace.h"
 #include "net/http.h"
 #include "store/store.h"
@@ -29,6 +30,7 @@ typedef struct SyncWorld {
         Http *http;
         Store *store;
         Batch *batch;
+        Credentials *credentials;
 } SyncWorld;
 
 typedef struct SyncResult {

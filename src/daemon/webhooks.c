@@ -206,16 +206,20 @@ static void retire_others(Webhooks *w) {
                          "cursors of removed webhooks stay for now: %s", err.msg);
 }
 
-/* Fills fresh[i] for each webhook that is not known yet. */
+/* Fills fresh[i] for each webhook that is not known yet; their cursors are one transaction. */
 static int open_new(Webhooks *w, const Config *config, Hook **fresh, Error *err) {
         bool minimal = config->personal_data == PERSONAL_DATA_MINIMAL;
-        int r = 0;
+        int r = store_begin(w->world.store, err);
 
         for (size_t i = 0; i < config->n_webhooks && r >= 0; i++)
                 if (!find(w, config->webhooks[i].name))
                         r = hook_new(&w->world, &config->webhooks[i], minimal, &fresh[i], err);
+        if (r >= 0)
+                r = store_commit(w->world.store, err);
+        else
+                store_rollback(w->world.store);
         for (size_t i = 0; i < config->n_webhooks && r < 0; i++)
-                hook_free(fresh[i]);
+                hook_free(take_ptr(fresh[i]));
         return r;
 }
 

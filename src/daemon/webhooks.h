@@ -20,7 +20,7 @@ typedef void (*WebhooksChanged)(void *userdata); /* figures may have changed */
 
 int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_changed,
                  void *userdata, Webhooks **ret, Error *err);
-/* Requests in flight are given up; they are sent again, with the same id, at the next start. */
+/* Requests in flight are given up; their events are sent again at the next start. */
 void webhooks_free(Webhooks *w);
 DEFINE_CLEANUP(Webhooks *, webhooks_free)
 

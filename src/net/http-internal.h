@@ -13,6 +13,9 @@ typedef enum HttpStop {
         HTTP_STOP_MEMORY,
 } HttpStop;
 
+/* Sets libcurl up, with memory that is wiped when it is freed. */
+CURLcode http_memory_init(void);
+
 #define HTTP_REASON_SIZE 256
 
 /* What a transfer that ended with code came to, and in reason a clause for people unless

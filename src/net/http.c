@@ -77,6 +77,8 @@ static void call_free(HttpCall *c) {
         for (struct curl_slist *h = c->headers; h; h = h->next)
                 explicit_bzero(h->data, strlen(h->data));
         curl_slist_free_all(c->headers);
+        if (c->body)
+                explicit_bzero(c->body, c->body_len); /* it may have brought keys */
         free(c->body);
         free(c);
 }
@@ -297,7 +299,7 @@ int http_new(sd_event *event, Http **ret, Error *err) {
                 return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
         (void) sd_event_source_set_description(h->now, "http-now");
 
-        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        if (http_memory_init() != CURLE_OK)
                 return error_set(err, -ENOMEM, "cannot set up libcurl");
         h->multi = curl_multi_init();
         if (!h->multi ||
@@ -443,8 +445,9 @@ static int set_headers(HttpCall *c, const HttpRequest *req, Error *err) {
         int r = 0;
 
         /* What curl adds to a body by itself: a type that is not ours to claim, and above 1 MiB a
-         * wait of a second for a "100 Continue" that many servers never send. */
-        if (req->method != HTTP_GET)
+         * wait of a second for a "100 Continue" that many servers never send.  Not in a signed
+         * request, for curl would sign the header that it leaves out. */
+        if (req->method != HTTP_GET && !req->signing)
                 r = add_header(c, "Expect:", err);
         for (size_t i = 0; i < req->n_headers && r >= 0; i++)
                 r = strpbrk(req->headers[i], "\r\n")

@@ -47,6 +47,10 @@ int http_date(const char *text, int64_t *ret);
  * is cut to one, and what makes no sense or lies behind us is none: 0.  Valid during on_done. */
 uint64_t http_retry_after(const HttpResult *res, int64_t now_ms);
 
+/* A clause about this machine's clock (now_ms) and the service's, which the answer's Date tells: by
+ * how much they differ and what to do.  Valid during on_done. */
+void http_say_skew(const HttpResult *res, int64_t now_ms, char *out, size_t size);
+
 /* Runs from the event loop, never from within http_start().  It may start and cancel other calls; it
  * must not free the Http. */
 typedef void (*HttpDone)(const HttpResult *res, void *userdata);
@@ -72,9 +76,10 @@ typedef struct HttpRequest {
         size_t n_headers;
         const char *body; /* of a POST or PUT; NULL: empty */
         size_t body_len;
-        bool body_stays;             /* it is valid until the call has ended: no copy is made */
-        const HttpSigning *signing;  /* NULL: not signed */
-        const char *ca_file, *proxy; /* NULL: the system's, none but the environment's */
+        bool body_stays;            /* it is valid until the call has ended: no copy is made */
+        const HttpSigning *signing; /* NULL: not signed */
+        const char *ca_file;        /* NULL: the system's */
+        const char *proxy;          /* NULL: the environment's, if any; "": none */
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
         /* The status alone is the answer once the head is whole, whatever becomes of the body: too

@@ -43,9 +43,12 @@ static void put_annotations(JsonText *j, const FormatSettings *settings, const A
 }
 
 /* Alertmanager takes endsAt for a startsAt that is not there: right for an alert that ends, and wrong
- * for one that lasts.  Of all that it is told it keeps the earliest. */
+ * for one that lasts; and it refuses a beginning behind the end (a clock that was set back).  Of all
+ * that it is told it keeps the earliest. */
 static int64_t starts_at(const FormatSettings *settings, const Alert *a, bool lasts) {
-        return a->starts_at == TIME_NONE && lasts ? settings->now : a->starts_at;
+        if (lasts && (a->starts_at == TIME_NONE || a->starts_at > settings->now))
+                return settings->now;
+        return a->starts_at;
 }
 
 static void put_alert(JsonText *j, const FormatSettings *settings, const Alert *a) {

@@ -17,6 +17,7 @@
 #define CONNECT_MOST (10 * USEC_PER_SEC)
 #define BACKOFF_FIRST USEC_PER_SEC
 #define BACKOFF_MOST (10 * USEC_PER_MINUTE)
+#define SECRET_WORD 6 /* letters */
 #define OWN_HEADERS 4
 #define HEADERS_MAX (OWN_HEADERS + 32) /* 32: the most that the configuration takes */
 
@@ -131,20 +132,33 @@ static WebhookVerdict verdict_of(long status) {
         return status >= 400 && status < 500 ? WEBHOOK_REFUSED : WEBHOOK_RETRY;
 }
 
-/* Whether the answer repeats the URL's path or a header's value: services like to quote what they do
- * not know, and both may be secrets. */
-static bool tells_a_secret(const WebhookConfig *config, const HttpResult *res) {
-        const char *host = strstr(config->url, "://"), *path = host ? strchr(host + 3, '/') : NULL;
+/* Whether text holds one of the words of secret (what stands between separators, of a length that is
+ * no accident). */
+static bool holds_a_word(const char *text, size_t len, const char *secret) {
+        static const char separators[] = "/?&=:;,% \t";
 
-        if (path && strlen(path) > 1 && strstr(res->body, path + 1))
-                return true;
-        for (size_t i = 0; i < config->headers.count; i++) {
-                const char *value = strchr(config->headers.items[i], ':') + 1;
+        for (const char *p = secret; *(p += strspn(p, separators));) {
+                size_t n = strcspn(p, separators);
 
-                if (strstr(res->body, value + strspn(value, " \t")))
+                if (n >= SECRET_WORD && memmem(text, len, p, n))
                         return true;
+                p += n;
         }
-        return config->routing_key && strstr(res->body, config->routing_key);
+        return false;
+}
+
+/* Whether the answer repeats a part of the URL's path or of a header's value: services like to quote
+ * what they do not know, and both may be secrets.  */
+static bool tells_a_secret(const WebhookConfig *config, const HttpResult *res) {
+        const char *host = strstr(config->url, "://"),
+                   *path = host ? strpbrk(host + 3, "/?") : NULL;
+
+        if (path && holds_a_word(res->body, res->body_len, path))
+                return true;
+        for (size_t i = 0; i < config->headers.count; i++)
+                if (holds_a_word(res->body, res->body_len, strchr(config->headers.items[i], ':')))
+                        return true;
+        return config->routing_key && holds_a_word(res->body, res->body_len, config->routing_key);
 }
 
 /* "answered 503: try later"; of a redirect, where to. */
@@ -184,13 +198,14 @@ void webhook_judge(const WebhookConfig *config, const HttpResult *res, int64_t n
 uint64_t webhook_backoff(int64_t failures, uint64_t retry_after) {
         uint64_t delay = BACKOFF_FIRST;
 
-        if (retry_after > 0)
-                return retry_after + random_below(retry_after / 10 + 1);
         while (--failures > 0 && delay < BACKOFF_MOST)
                 delay *= 2;
         if (delay > BACKOFF_MOST)
                 delay = BACKOFF_MOST;
-        return delay - random_below(delay / 2);
+        if (retry_after >= delay)
+                return retry_after + random_below(retry_after / 10 + 1);
+        delay -= random_below(delay / 2);
+        return delay > retry_after ? delay : retry_after;
 }
 
 /* ---- what the configuration says ---- */

@@ -41,8 +41,7 @@ void webhook_judge(const WebhookConfig *config, const HttpResult *res, int64_t n
                    WebhookAnswer *ret);
 
 /* Microseconds until the next attempt after so many failed ones in a row (>= 1): 1 s doubling to
- * 10 min, of which a random half is taken off; what the receiver asked for, if it did, and up to a
- * tenth more. */
+ * 10 min, of which up to half is taken off at random; but not sooner than the receiver asked for. */
 uint64_t webhook_backoff(int64_t failures, uint64_t retry_after);
 
 /* The event kinds that the globs of `events` name. */

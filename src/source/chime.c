@@ -243,23 +243,6 @@ static SourceVerdict verdict_of(const Complaint *c, const Known *known, bool had
         return SOURCE_REFUSED;
 }
 
-/* A sentence about the two clocks, from the answer's Date. */
-static void say_skew(const HttpResult *res, int64_t now_ms, char *out, size_t size) {
-        const char *date = http_header(res, "Date");
-        int64_t theirs = 0, skew;
-        char span[64];
-
-        if (!date || http_date(date, &theirs) < 0) {
-                (void) snprintf(out, size, "set this machine's clock right");
-                return;
-        }
-        skew = now_ms - theirs;
-        timespan_format((uint64_t) (skew < 0 ? -skew : skew) / 1000 * USEC_PER_SEC, span,
-                        sizeof span);
-        (void) snprintf(out, size, "this machine's clock is %s %s the service's: set it right",
-                        span, skew < 0 ? "behind" : "ahead of");
-}
-
 /* Scheme, user, path and query of Location are not for logs. */
 static void say_redirect(const HttpResult *res, char *out, size_t size) {
         const char *to = http_header(res, "Location"), *host = to ? strstr(to, "://") : NULL;
@@ -296,7 +279,7 @@ static void read_error(const HttpResult *res, bool had_continuation, int64_t now
         else if (c.status < 400)
                 say_redirect(res, advice, sizeof advice);
         else if (c.about_time || (known && known->about == ABOUT_TIME && c.status < 500))
-                say_skew(res, now_ms, advice, sizeof advice);
+                http_say_skew(res, now_ms, advice, sizeof advice);
         else if (ret->verdict == SOURCE_REFUSED || ret->verdict == SOURCE_CREDENTIALS)
                 (void) snprintf(advice, sizeof advice, "%s",
                                 known ? known->hint : hint_by_status(c.status));

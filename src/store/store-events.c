@@ -108,14 +108,12 @@ static EventKind row_matches(sqlite3_stmt *st, const EventQuery *q) {
  * not look like the end of the log. */
 static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPage *page,
                        Error *err) {
-        size_t bytes = 0;
-
         for (size_t scanned = 0; page->n < q->max; scanned++) {
                 Event *e = NULL;
                 EventKind kind;
                 int r;
 
-                if ((q->max_bytes && bytes >= q->max_bytes) ||
+                if ((q->max_bytes && page->bytes >= q->max_bytes) ||
                     (q->max_scan && scanned >= q->max_scan))
                         return 0;
                 r = store_step(s, st, "reading events", err);
@@ -127,7 +125,7 @@ static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPag
                 }
                 kind = row_matches(st, q);
                 if (kind != EVENT_KIND_COUNT) {
-                        r = read_event(s, st, kind, &e, &bytes, err);
+                        r = read_event(s, st, kind, &e, &page->bytes, err);
                         if (r < 0)
                                 return r;
                         page->events[page->n++] = e;

@@ -200,18 +200,18 @@ int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error 
         return put_cursor(s, STMT_DEAD_LETTERS_TAKE_BACK, sink, seq, err);
 }
 
-int store_sink_backlog(Store *s, const char *sink, int64_t cursor, SinkBacklog *ret, Error *err) {
+int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_SINK_BACKLOG, &st, err);
+        int r = store_stmt(s, STMT_DEAD_LETTERS_COUNT, &st, err);
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, cursor) | store_bind_text(st, 2, sink))
-                return store_error(s, err, "counting events");
-        r = store_step(s, st, "counting events", err);
+        if (store_bind_text(st, 1, sink))
+                return store_error(s, err, "counting dead letters");
+        r = store_step(s, st, "counting dead letters", err);
         if (r < 0)
                 return r;
-        *ret = (SinkBacklog){ sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1) };
+        *ret = sqlite3_column_int64(st, 0);
         return 0;
 }
 

@@ -123,8 +123,7 @@ static const char *const stmt_sql[STMT_COUNT] = {
                                " WHERE sink = ?1 AND retired_at IS NOT NULL",
         [STMT_SINKS_FORGET] = "DELETE FROM sink_data WHERE retired_at < ?1",
         [STMT_SINKS_ACTIVE] = "SELECT sink FROM sink_data WHERE retired_at IS NULL",
-        [STMT_SINK_BACKLOG] = "SELECT (SELECT count(*) FROM event_data WHERE seq > ?1),"
-                              " (SELECT count(*) FROM dead_letter_data WHERE sink = ?2)",
+        [STMT_DEAD_LETTERS_COUNT] = "SELECT count(*) FROM dead_letter_data WHERE sink = ?1",
         [STMT_DEAD_LETTER_ADD] = "INSERT INTO dead_letter_data (seq, sink, time, error)"
                                  " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (seq, sink)"
                                  " DO UPDATE SET time = excluded.time, error = excluded.error",

@@ -198,6 +198,7 @@ typedef struct EventQuery {
 typedef struct EventPage {
         Event **events; /* oldest first; the caller's (events_free) */
         size_t n;
+        size_t bytes; /* of their texts */
         int64_t upto; /* all that match up to this seq are in it; at least EventQuery.after */
         bool end;     /* there was nothing beyond */
 } EventPage;
@@ -248,11 +249,7 @@ int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error 
  * that would have been next.  -ENOENT: there is no such sink; -ERANGE: from lies behind *ret_next. */
 int store_sink_replay(Store *s, const char *sink, int64_t from, int64_t *ret_next, Error *err);
 
-typedef struct SinkBacklog {
-        int64_t pending; /* events after the cursor */
-        int64_t dead;    /* letters */
-} SinkBacklog;
-int store_sink_backlog(Store *s, const char *sink, int64_t cursor, SinkBacklog *ret, Error *err);
+int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *err);
 
 /* ---- retention ---- */
 

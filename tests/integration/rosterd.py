@@ -108,6 +108,10 @@ class Rosterd:
                if not name.startswith("AWS_") and not name.lower().endswith("_proxy")
                and name not in ("NOTIFY_SOCKET", "JOURNAL_STREAM", "STATE_DIRECTORY",
                                 "RUNTIME_DIRECTORY")}
+        # nobody's own keys, and no instance's
+        env.update(AWS_EC2_METADATA_DISABLED="true",
+                   AWS_CONFIG_FILE=os.path.join(self.folder, "aws-config"),
+                   AWS_SHARED_CREDENTIALS_FILE=os.path.join(self.folder, "aws-credentials"))
         env.update(self.env)
         return env
 
@@ -196,8 +200,9 @@ class Rosterd:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *exc):
-        self.stop()
+    def __exit__(self, kind, *exc):
+        status = self.stop()
+        assert kind or status in (0, None), f"it ended with {status}"
 
     # -- what it leaves --------------------------------------------------------------------
 

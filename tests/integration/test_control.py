@@ -83,7 +83,7 @@ def test_without_its_directory_the_daemon_goes_on(roster, tmp_path):
     roster.settings["control_socket"] = str(tmp_path / "nowhere" / "control")
     roster.write_config()
     roster.start()
-    roster.wait_line("rosterctl cannot reach")
+    assert "does not exist; create it" in roster.wait_line("rosterctl cannot reach")
     wait_until(lambda: roster.complete_runs() == 1, message="a run")
 
 

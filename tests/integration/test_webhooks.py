@@ -231,14 +231,17 @@ def test_a_status_of_success_is_enough(tmp_path, few, said):
     assert not any("webhook" in line for line in lines)
 
 
-def test_a_secret_that_the_receiver_repeats_is_not_told(tmp_path, few):
-    def behave(request):
-        return answer(500, f"no such thing: {request.path}, {request.headers['x-key']}")
-    with Receiver(behave) as receiver:
-        roster = hooked(tmp_path, few, receiver, events="sync.*", header="X-Key: c4nary")
+@pytest.mark.parametrize("said", ["no such thing: /hook/s3cret-path", "Cannot POST s3cret-path",
+                                  "bad token c4nary-token", "cut\0s3cret-path", "query qu3ry-key",
+                                  '{"path":"\\/hook\\/s3cret-path"}'])
+def test_a_secret_that_the_receiver_repeats_is_not_told(tmp_path, few, said):
+    with Receiver(lambda request: answer(500, said)) as receiver:
+        roster = hooked(tmp_path, few, url=f"{receiver.url}?k=qu3ry-key", events="sync.*",
+                        header="Authorization: Bearer c4nary-token")
         lines = "\n".join(roster.once(status=1))
-    assert "answered 500" in lines and "s3cret" not in lines and "c4nary" not in lines
-    assert "s3cret" not in webhook(roster)["last_error"]
+    assert "answered 500" in lines
+    for secret in ("s3cret", "c4nary", "qu3ry"):
+        assert secret not in lines and secret not in webhook(roster)["last_error"]
 
 
 def test_a_closed_port(tmp_path, few):
@@ -378,7 +381,50 @@ def test_given_up_after(tmp_path, few):
     assert all(letter["error"] == "answered 500" for letter in dead(roster))
 
 
+def test_a_machine_that_was_off_gives_nothing_up(tmp_path, few):
+    """One failed attempt, four days off, and no network yet when it is back."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    roster = hooked(tmp_path, few, url=f"http://127.0.0.1:{port}/x")
+    roster.once(status=1)
+    with sqlite3.connect(roster.database) as db:
+        db.execute("UPDATE sink_data SET failing_since = '2020-01-01T00:00:00.000Z',"
+                   " next_attempt_at = '2020-01-01T00:00:01.000Z' WHERE sink = 'webhook:ops'")
+        db.execute("UPDATE event_data SET time = '2020-01-01T00:00:00.000Z'")
+    db.close()
+    roster.once(status=1)
+    assert webhook(roster)["attempts"] == 2
+    assert dead(roster) == [] and webhook(roster)["pending"] == 6
+
+
 # ---- cursors ----
+
+@pytest.mark.parametrize("between", [300, 2500])
+def test_events_far_apart_fail_together(tmp_path, between):
+    """What one request tells lies far apart in the log, and is read anew for each attempt."""
+    with Emulator(users=2) as chime, Receiver(failing(3, lambda r: answer(503))) as receiver:
+        roster = hooked(tmp_path, chime, receiver, batch="10", events="user.suspended")
+        kept = roster.webhooks
+        roster.webhooks = {}
+        roster.write_config()
+        roster.once()
+        first = roster.last_seq()
+        with sqlite3.connect(roster.database) as db:
+            for _ in range(3):
+                for kind, count in (("user.registered", between), ("user.suspended", 1)):
+                    db.executemany(
+                        "INSERT INTO event_data (id, time, type, account_key, user_id, changes)"
+                        " SELECT 'evt_' || hex(randomblob(16)), strftime('%Y-%m-%dT%H:%M:%fZ'), ?,"
+                        " account_key, user_id, '[]' FROM user_data LIMIT 1", [(kind,)] * count)
+        db.close()
+        roster.webhooks = kept
+        roster.webhooks["ops"]["replay_from"] = str(first + 1)
+        roster.write_config()
+        with roster:
+            wait_until(lambda: webhook(roster)["pending"] == 0, timeout=60)
+    told = [seqs([request]) for request in receiver.taken()]
+    assert told == [[first + n * (between + 1) for n in (1, 2, 3)]] * 4
+    assert dead(roster) == []
 
 def test_killed_and_started_again(tmp_path, few):
     with Receiver(lambda r: answer(503)) as receiver:

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -120,6 +121,37 @@ def test_many_who_are_suspended(tmp_path):
             roster.wait_line("baseline taken")
             wait_until(lambda: len(seen(receiver)) == 450, message="everybody")
     assert max(len(request.json()) for request in receiver.taken()) <= 100
+
+
+def test_one_refused_alert_does_not_silence_the_others(tmp_path):
+    with Emulator(users=250) as chime:
+        bad = chime.users(limit=1)[0]["UserId"]
+
+        def behave(request):
+            told = [alert["labels"].get("user_id") for alert in request.json()]
+            return answer(400 if bad in told else 200)
+        with Receiver(behave) as receiver:
+            os.chmod(tmp_path, 0o750)
+            chime.patch_users({"UserRegistrationStatus": "Suspended"}, count=250)
+            roster = Rosterd(tmp_path, chime)
+            use(roster, url=receiver.url, format="alertmanager", repeat="1s")
+            with roster:
+                roster.wait_line("baseline taken")
+                wait_until(lambda: len(seen(receiver)) == 250, message="everybody")
+
+
+def test_alerts_that_last_through_a_clock_set_back(roster, chime):
+    status(chime, chime.users(limit=1)[0]["UserId"], "Suspended")
+    with Receiver() as receiver:
+        use(roster, url=receiver.url, format="alertmanager", repeat="1s")
+        roster.once()
+        with sqlite3.connect(roster.database) as db:
+            db.execute("UPDATE user_data SET first_seen_at = '2099-01-01T00:00:00.000Z'")
+        db.close()
+        before = len(receiver.taken())
+        with roster:
+            told = receiver.wait(before + 1)[-1].json()
+    assert all(alert["startsAt"] < alert["endsAt"] for alert in told) and told
 
 
 def seen(receiver):

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Boots a throw-away systemd (tests/tools/with-systemd.sh) and runs test_systemd.py inside it; prints
-# TAP.  Arguments go to pytest.  Environment: ROSTERD, CHIME_EMULATOR (absolute paths); TEST_JOURNAL,
-# a file for the journal inside.
+# TAP.  Arguments go to pytest.  Environment: ROSTERD, ROSTERCTL, CHIME_EMULATOR (absolute paths);
+# TEST_JOURNAL, a file for the journal inside.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 boot=$top/tests/tools/with-systemd.sh
@@ -41,6 +41,7 @@ exit $rc
 END
 bash "$boot" -t "${TEST_TIMEOUT:-300}" \
         -b "$top:/src" -b "$ROSTERD:/opt/test/rosterd" -b "$CHIME_EMULATOR:/opt/test/chime-emulator" \
+        -b "$ROSTERCTL:/opt/test/rosterctl" -e ROSTERCTL=/opt/test/rosterctl \
         -e SRC=/src -e ROSTERD=/opt/test/rosterd -e CHIME_EMULATOR=/opt/test/chime-emulator \
         -e PYTEST="${PYTEST:-/usr/bin/python3 -m pytest}" -e TEST_TIMEOUT="${TEST_TIMEOUT:-300}" \
         ${TEST_JOURNAL:+-j "$TEST_JOURNAL"} \

@@ -450,6 +450,52 @@ def test_without_its_credential_it_does_not_start(chime):
     assert "secret_access_key_file" in said
 
 
+# ---- AWS credentials ---------------------------------------------------------------------------
+
+NO_KEYS = "# no access_key_id, nor its secret\n"
+
+
+def aws_keys(chime):
+    return f"aws_access_key_id = {chime.access_key}\naws_secret_access_key = {chime.secret_key}\n"
+
+
+def test_aws_files_reach_it_by_the_example(chime):
+    write("/etc/rosterd/aws-credentials", "[acme]\n" + aws_keys(chime), 0o600)
+    configure(chime, account="profile = acme\n" + NO_KEYS)
+    os.makedirs(DROPINS)
+    shutil.copy(f"{SRC}/systemd/examples/aws-files.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    start_and_baseline()
+    assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
+
+
+def test_aws_files_in_its_home(chime):
+    write("/var/lib/rosterd/.aws/credentials", "[default]\n" + aws_keys(chime), 0o600)
+    for path in ("/var/lib/rosterd", "/var/lib/rosterd/.aws", "/var/lib/rosterd/.aws/credentials"):
+        shutil.chown(path, "rosterd", "rosterd")
+    configure(chime, account=NO_KEYS)
+    start_and_baseline()
+
+
+def test_a_helper_runs_within_the_sandbox(chime):
+    """A shell script, its JSON and its remark; it sees neither systemd's socket nor people's homes."""
+    keys = {"Version": 1, "AccessKeyId": chime.access_key, "SecretAccessKey": chime.secret_key}
+    write("/usr/local/bin/aws-helper",
+          "#!/bin/sh\n"
+          "echo \"socket:${NOTIFY_SOCKET:-none} home:$HOME uid:$(id -un) root:$(ls /root 2>&1 | wc -c)\" >&2\n"
+          f"cat <<'END'\n{json.dumps(keys)}\nEND\n", 0o755)
+    write("/etc/rosterd/aws-config", "[default]\ncredential_process = /usr/local/bin/aws-helper --any 'thing'\n")
+    configure(chime, account=NO_KEYS)
+    os.makedirs(DROPINS)
+    shutil.copy(f"{SRC}/systemd/examples/credential-process.conf", DROPINS)
+    run("systemctl", "daemon-reload")
+    start_and_baseline()
+    said = journal("MESSAGE_ID=431948f13c30bea56e8b9a28d2ea879e")[0]["MESSAGE"]
+    assert "acme: credential_process said: socket:none home:/var/lib/rosterd uid:rosterd" in said
+    assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
+    os.unlink("/usr/local/bin/aws-helper")
+
+
 def test_metrics_reach_the_textfile_directory_by_the_example(chime):
     directory = "/var/lib/prometheus/node-exporter"
     os.makedirs(directory, exist_ok=True)
@@ -496,6 +542,54 @@ def test_a_stranger_does_not_read_the_database(chime):
     configure(chime)
     start_and_baseline()
     assert count_as("stranger", status=None).isdigit() is False
+
+
+# ---- who may ask rosterd -----------------------------------------------------------------------
+
+def ctl_as(user, *args, status=0):
+    return run("runuser", "-u", user, "--", os.environ["ROSTERCTL"], "--database", DATABASE, *args,
+               status=status)
+
+
+def test_a_member_of_the_group_asks_the_running_service(chime):
+    """The service knows no users but its own (PrivateUsers=); the group it knows."""
+    configure(chime)
+    start_and_baseline()
+    assert run("stat", "-c", "%U:%G %a", "/run/rosterd/control") == "rosterd:rosterd 660\n"
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    assert "acme: complete: 450 users" in ctl_as("reader", "sync", "--wait")
+    assert "ana@example.com" in ctl_as("reader", "users", "--registration", "Suspended")
+    assert f"runs, pid {show('MainPID')}" in ctl_as("reader", "status")
+    assert f"runs, pid {show('MainPID')}" in ctl_as("root", "status")
+
+
+def test_a_stranger_does_not_ask_the_service_even_if_the_door_is_open(chime):
+    configure(chime)
+    start_and_baseline()
+    assert "you may not ask rosterd" in ctl_as("stranger", "sync", status=77)
+    run("chmod", "755", "/run/rosterd")
+    run("chmod", "666", "/run/rosterd/control")
+    assert "only root and members" in ctl_as("stranger", "sync", status=77)
+    assert len(sql("SELECT 1 FROM runs")) == 1
+
+
+def test_root_works_for_the_service_while_it_is_stopped(chime):
+    configure(chime)
+    start_and_baseline()
+    run("systemctl", "stop", "rosterd")
+    text = configure(chime).replace("[account acme]", "[account other]").replace(chime.account_id, "nobody")
+    write(CONFIG, text, 0o640)
+    shutil.chown(CONFIG, "root", "rosterd")
+    start()
+    run("systemctl", "stop", "rosterd")
+    for name in os.listdir("/var/lib/rosterd"):
+        if name != "roster.db":
+            os.unlink(f"/var/lib/rosterd/{name}")
+    assert "acme is forgotten: 450 users" in ctl_as("root", "forget", "acme")
+    for name in os.listdir("/var/lib/rosterd"):
+        assert run("stat", "-c", "%U:%G", f"/var/lib/rosterd/{name}") == "rosterd:rosterd\n", name
+    start()
+    assert show("ActiveState") == "active"
 
 
 # ---- the sandbox -------------------------------------------------------------------------------

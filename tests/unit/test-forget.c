@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an administrator has the store do to an account: forget it, accept its held removals. */
+/* What an administrator has the store do: forget an account, accept its held removals, go back to an
+ * event. */
 #include "test.h"
 
 #include <errno.h>
@@ -252,6 +253,26 @@ static void test_run_size(void **state) {
         assert_int_equal(size, 0);
 }
 
+/* The cursor goes back, never ahead, and takes the dead letters from there with it. */
+static void test_replay(void **state) {
+        Fixture *f = *state;
+        SinkState sink = { 0 };
+        int64_t next = 0;
+        Error err = { 0 };
+
+        fill(f, f->acme, "a", 20); /* each with a dead letter of webhook:ops */
+        assert_int_equal(store_sink_replay(f->store, "webhook:ops", 1, &next, &err), -ENOENT);
+        assert_ok(store_sink_open(f->store, "webhook:ops", 15, &sink, &err), err);
+        sink_state_clear(&sink);
+        assert_int_equal(store_sink_replay(f->store, "webhook:ops", 17, &next, &err), -ERANGE);
+        assert_int_equal(next, 16);
+        assert_int_equal(number(f, "SELECT count(*) FROM dead_letters"), 20);
+        assert_ok(store_sink_replay(f->store, "webhook:ops", 6, &next, &err), err);
+        assert_int_equal(number(f, "SELECT cursor FROM webhooks"), 5);
+        assert_int_equal(number(f, "SELECT max(seq) FROM dead_letters"), 5);
+        assert_false(store_in_transaction(f->store));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -263,6 +284,7 @@ int main(void) {
                 T(test_find),
                 T(test_accepting_removals),
                 T(test_run_size),
+                T(test_replay),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,7 +162,7 @@ static int find_command(Ctl *c, const char *name, const Command **ret, Error *er
         return 0;
 }
 
-int options_parse(Ctl *c, int argc, char *argv[], Args *ret, Error *err) {
+int arguments_parse(Ctl *c, int argc, char *argv[], Args *ret, Error *err) {
         int r, at;
 
         opterr = 0;

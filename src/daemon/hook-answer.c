@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an answer changes for a webhook, and what the log says of it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/hook-internal.h"
+#include "daemon/log.h"
+
+#define GIVE_UP_ATTEMPTS 10                       /* a quarter of an hour of backoff */
+#define FAILURE_AGAIN (24 * 3600 * INT64_C(1000)) /* ms: a failure that lasts is told once a day */
+#define TELL_AGAIN (60 * INT64_C(1000))           /* ms: dead letters, refusals: once a minute */
+
+void hook_forget_failures(Hook *h) {
+        h->state.attempts = 0;
+        h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
+        h->failure_told_at = TIME_NONE;
+}
+
+static void taken(Hook *h) {
+        if (h->state.attempts > 0)
+                log_webhook(LOG_NOTICE, LOG_ID_WEBHOOK_RECOVERED, h->name,
+                            "webhook %s (%s) takes events again after %" PRId64 " failed %s",
+                            h->name, h->host, h->state.attempts,
+                            h->state.attempts == 1 ? "attempt" : "attempts");
+        free(take_ptr(h->state.last_error));
+        hook_forget_failures(h);
+        h->state.last_success_at = time_now_ms();
+        hook_changed(h);
+        if (h->repeating)
+                hook_repeat_taken(h);
+        else
+                hook_finish_parcel(h);
+}
+
+static void remember_failure(Hook *h, const char *reason) {
+        free(h->state.last_error);
+        h->state.last_error = strdup(reason); /* without memory it is merely not remembered */
+        hook_changed(h);
+}
+
+static void tell_failure(Hook *h, const char *reason, int64_t now, uint64_t delay) {
+        char again[32];
+        bool first = h->failure_told_at == TIME_NONE || now - h->failure_told_at >= FAILURE_AGAIN;
+
+        if (first)
+                h->failure_told_at = now;
+        timespan_format((delay / USEC_PER_SEC + 1) * USEC_PER_SEC, again, sizeof again);
+        log_webhook(
+                first ? LOG_WARNING : LOG_DEBUG, LOG_ID_WEBHOOK_FAILING, h->name,
+                "webhook %s (%s) does not take events; they are kept, next attempt within %s: %s",
+                h->name, h->host, again, reason);
+}
+
+/* How many attempts it takes to give up: those that the backoff makes in give_up_after, but no more
+ * than ten.  Time alone does not say that a receiver was tried: the machine may have been off. */
+static int64_t attempts_needed(const Hook *h) {
+        uint64_t seconds = h->config->give_up_after / USEC_PER_SEC;
+        int64_t n = 1;
+
+        for (; seconds > 1 && n < GIVE_UP_ATTEMPTS; seconds /= 2)
+                n++;
+        return n;
+}
+
+/* It has failed for as long as it may, and the events are as old. */
+static bool is_given_up(const Hook *h, int64_t now, int64_t patience) {
+        return !h->repeating && h->state.attempts >= attempts_needed(h) &&
+               now - h->state.failing_since >= patience && now - h->parcel.newest >= patience;
+}
+
+/* Gives the parcel up, and what was told before that time (0: nothing more). */
+static void bury(Hook *h, const char *reason, int64_t before, uint64_t wait) {
+        (void) snprintf(h->given_up, sizeof h->given_up, "%s", reason);
+        h->bury_before = before;
+        h->bury_wait = wait;
+        h->phase = HOOK_BURYING;
+        hook_poke(h);
+}
+
+void hook_failed(Hook *h, const WebhookAnswer *a) {
+        int64_t now = time_now_ms(),
+                patience = (int64_t) (h->config->give_up_after / USEC_PER_MSEC);
+        uint64_t delay;
+
+        if (h->state.attempts++ == 0)
+                h->state.failing_since = now;
+        remember_failure(h, a->reason);
+        delay = webhook_backoff(h->state.attempts, a->retry_after);
+        if (h->format->repeats && delay > h->config->repeat)
+                delay = h->config->repeat; /* alerts that last must not end meanwhile */
+        h->state.next_attempt_at = now + (int64_t) (delay / USEC_PER_MSEC);
+        if (is_given_up(h, now, patience)) {
+                bury(h, a->reason, now - patience, delay);
+                return;
+        }
+        tell_failure(h, a->reason, now, delay);
+        h->repeating = false;
+        hook_drop(h, true);
+        hook_wait(h, delay);
+}
+
+/* Alerts that last: the round goes on with the next ones. */
+static void refused_repeat(Hook *h, const WebhookAnswer *a) {
+        int64_t now = time_now_ms();
+
+        if (h->refusal_told_at == TIME_NONE || now - h->refusal_told_at >= TELL_AGAIN) {
+                h->refusal_told_at = now;
+                log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_FAILING, h->name,
+                            "webhook %s (%s) refuses alerts that last: %s", h->name, h->host,
+                            a->reason);
+        }
+        hook_repeat_taken(h);
+}
+
+/* Of a batch that is refused, one event may be to blame: each is tried alone. */
+static void refused(Hook *h, const WebhookAnswer *a) {
+        hook_forget_failures(h);
+        remember_failure(h, a->reason);
+        if (h->repeating) {
+                refused_repeat(h, a);
+        } else if (h->parcel.events == 1 || h->format->style == FORMAT_DIGEST) {
+                bury(h, a->reason, 0, 0);
+        } else {
+                h->singly_until = h->parcel.upto;
+                hook_drop(h, false);
+        }
+}
+
+static void gone(Hook *h, const WebhookAnswer *a) {
+        char text[sizeof a->reason + 32];
+
+        h->phase = HOOK_STOPPED;
+        h->repeating = false;
+        hook_drop(h, false);
+        hook_forget_failures(h);
+        (void) snprintf(text, sizeof text, "stopped until a reload: %s", a->reason);
+        remember_failure(h, text);
+        log_webhook(LOG_ERR, LOG_ID_WEBHOOK_STOPPED, h->name,
+                    "webhook %s (%s) is stopped until the configuration is reloaded; events are "
+                    "kept: %s",
+                    h->name, h->host, a->reason);
+        hook_rest(h);
+}
+
+void hook_answered(Hook *h, const WebhookAnswer *a) {
+        switch (a->verdict) {
+        case WEBHOOK_TAKEN:
+                taken(h);
+                break;
+        case WEBHOOK_RETRY:
+                hook_failed(h, a);
+                break;
+        case WEBHOOK_REFUSED:
+                refused(h, a);
+                break;
+        case WEBHOOK_GONE:
+                gone(h, a);
+                break;
+        }
+}
+
+void hook_tell_dead(Hook *h) {
+        int64_t now = time_now_ms();
+
+        if (h->dead_told_at != TIME_NONE && now - h->dead_told_at < TELL_AGAIN &&
+            now >= h->dead_told_at)
+                return;
+        log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_DEAD_LETTER, h->name,
+                    "webhook %s (%s): %" PRIu64 " %s given up, the last with seq %" PRId64
+                    ", and kept as dead %s: %s",
+                    h->name, h->host, h->dead_untold,
+                    h->dead_untold == 1 ? "event was" : "events were", h->state.cursor,
+                    h->dead_untold == 1 ? "letter" : "letters", h->given_up);
+        h->dead_told_at = now;
+        h->dead_untold = 0;
+}
