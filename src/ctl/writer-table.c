@@ -13,6 +13,7 @@
 #define GAP 2           /* between columns */
 #define LEAST_TEXT 16   /* of a column of text, as long as others can be left out */
 #define NARROW 8        /* of any column */
+#define RANK_EXTRA 8    /* from this rank on: only where everything fits whole */
 #define CELL_SHOWN 1024 /* bytes of a cell on a terminal; more fit on none */
 
 /* A cell, cleaned and ready to be shown. */
@@ -141,7 +142,8 @@ static void settle(Writer *w) {
         if (limit == 0 || w->n == 0)
                 return;
         hide_empty(w);
-        while (total(w, t, (size_t) -1, true) > limit && (at = least_needed(w, t)) < w->n)
+        while ((at = least_needed(w, t)) < w->n &&
+               total(w, t, (size_t) -1, w->columns[at].rank < RANK_EXTRA) > limit)
                 t->hidden[at] = true;
         while (total(w, t, (size_t) -1, false) > limit && (at = widest(w, t, true)) < w->n)
                 t->width[at]--;
