@@ -285,7 +285,7 @@ clang_stage() {
                 make -C build-clang -j"$jobs" && make -C build-clang -j2 check
 }
 valgrind_stage() { make -C build-gcc -j"$jobs" check-valgrind; }
-distcheck_stage() { make -C build-gcc -j2 distcheck DISTCHECK_CONFIGURE_FLAGS=--enable-werror; }
+distcheck_stage() { make -C build-gcc -j2 distcheck DISTCHECK_CONFIGURE_FLAGS=--enable-werror TESTS="\$(dist_tests)"; }
 
 # The tests that failed, with what they said; of a broken stage, the end.
 tell_failures() { # NAME LOG

@@ -139,15 +139,6 @@ static int fill(Hook *h, size_t want, int64_t limit, Error *err) {
 
 /* ---- requests ---- */
 
-static size_t event_bytes(const Event *e) {
-        const char *const texts[] = { e->user, e->changes, e->detail };
-        size_t bytes = 512;
-
-        for (size_t i = 0; i < 3; i++)
-                bytes += texts[i] ? strlen(texts[i]) : 0;
-        return bytes;
-}
-
 static size_t most_events(const Hook *h) {
         if (h->state.cursor < h->singly_until)
                 return 1;
@@ -168,7 +159,7 @@ static void take(Hook *h, size_t most) {
         size_t left = h->n_queue - h->at, n = 0, bytes = 0;
 
         while (n < left && n < most && bytes < PARCEL_BYTES)
-                bytes += event_bytes(first[n++]);
+                bytes += first[n++]->packed;
         h->parcel = (Parcel){ .upto = n == left ? h->read_to : first[n - 1]->seq,
                               .first = first[0]->seq,
                               .events = n,

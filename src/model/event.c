@@ -25,7 +25,6 @@ void event_clear(Event *e) {
 
         for (size_t i = 0; !e->packed && i < sizeof texts / sizeof texts[0]; i++)
                 free(texts[i]);
-        free(e->packed);
         *e = (Event){ 0 };
 }
 

@@ -55,8 +55,7 @@ extern const EventType event_types[EVENT_KIND_COUNT];
 /* The kind of this public name, or EVENT_KIND_COUNT. */
 EventKind event_kind_from_name(const char *name);
 
-/* One row of the event log.  Texts are NULL where they do not apply; all are owned by the event: each
- * by itself, or all of them in `packed`. */
+/* One row of the event log.  Texts are NULL where they do not apply; all are owned by the event. */
 typedef struct Event {
         int64_t seq;            /* 0 until the store has numbered it */
         char id[EVENT_ID_SIZE]; /* random, so that a restored backup never reuses one */
@@ -71,7 +70,8 @@ typedef struct Event {
         char *changes;               /* JSON array of {field, old, new} */
         char *detail;                /* JSON object of account-level events */
         char *user;                  /* JSON object: the user's row once the event had happened */
-        char *packed;                /* not NULL: the texts are in here */
+        size_t packed;               /* not 0: the texts are one block of so many bytes behind the
+                                      * event, in the same allocation */
 } Event;
 
 void event_clear(Event *e);

@@ -175,16 +175,12 @@ void format_event(JsonText *j, const char *key, const FormatSettings *settings, 
         jsontext_close(j, '}');
 }
 
-static size_t length(const char *text) {
-        return text ? strlen(text) : 0;
-}
-
 int format_json(const FormatSettings *settings, Event *const *events, size_t n, char **ret) {
         CLEANUP(jsontext_clear) JsonText j = { 0 };
         size_t len = 0;
 
         for (size_t i = 0; i < n; i++)
-                len += 512 + length(events[i]->user) + length(events[i]->changes);
+                len += 512 + events[i]->packed; /* what was not read from the store is small */
         jsontext_reserve(&j, len);
         if (settings->list)
                 jsontext_open(&j, NULL, '[');

@@ -26,54 +26,57 @@ int store_event_append(Store *s, int64_t account, Event *e, Error *err) {
         return r;
 }
 
-/* Puts the texts of columns 5 on into one block. */
-static int read_texts(Store *s, sqlite3_stmt *st, Event *e, size_t *ret_bytes, Error *err) {
-        char **const texts[] = { &e->account, &e->account_id, &e->user_id,   &e->primary_email,
-                                 &e->field,   &e->old_value,  &e->new_value, &e->changes,
-                                 &e->detail,  &e->user };
-        enum { N = sizeof texts / sizeof texts[0] };
-        const char *from[N];
-        size_t len[N], bytes = 0;
+#define TEXTS 10 /* the columns from 5 on */
+
+/* A fresh event with the texts of the row behind it, in one block. */
+static int read_texts(Store *s, sqlite3_stmt *st, Event **ret, Error *err) {
+        const char *from[TEXTS];
+        size_t len[TEXTS], bytes = 0;
+        Event *e;
         char *to;
 
-        for (int i = 0; i < N; i++) {
+        for (int i = 0; i < TEXTS; i++) {
                 from[i] = (const char *) sqlite3_column_text(st, 5 + i);
                 if (!from[i] && sqlite3_column_type(st, 5 + i) != SQLITE_NULL)
                         return store_error(s, err, "reading a text");
                 len[i] = from[i] ? (size_t) sqlite3_column_bytes(st, 5 + i) + 1 : 0;
                 bytes += len[i];
         }
-        to = e->packed = malloc(bytes + 1);
-        if (!to)
+        e = malloc(sizeof *e + bytes + 1);
+        if (!e)
                 return error_set(err, -ENOMEM, "out of memory");
-        for (int i = 0; i < N; i++) {
+        *e = (Event){ .packed = bytes + 1 };
+        to = (char *) (e + 1);
+
+        char **const texts[TEXTS] = { &e->account, &e->account_id, &e->user_id,   &e->primary_email,
+                                      &e->field,   &e->old_value,  &e->new_value, &e->changes,
+                                      &e->detail,  &e->user };
+
+        for (int i = 0; i < TEXTS; i++) {
                 if (!from[i])
                         continue;
                 memcpy(to, from[i], len[i]);
                 *texts[i] = to;
                 to += len[i];
         }
-        *ret_bytes += bytes;
+        *ret = e;
         return 0;
 }
 
-/* Of a row whose type is known; *ret_bytes grows by the size of its texts. */
-static int read_event(Store *s, sqlite3_stmt *st, EventKind kind, Event **ret, size_t *ret_bytes,
-                      Error *err) {
-        CLEANUP(event_freep) Event *e = calloc(1, sizeof *e);
+/* Of a row whose type is known. */
+static int read_event(Store *s, sqlite3_stmt *st, EventKind kind, Event **ret, Error *err) {
+        CLEANUP(event_freep) Event *e = NULL;
         const unsigned char *id = sqlite3_column_text(st, 1);
-        int r;
+        int r = read_texts(s, st, &e, err);
 
-        if (!e)
-                return error_set(err, -ENOMEM, "out of memory");
+        if (r < 0)
+                return r;
         e->seq = sqlite3_column_int64(st, 0);
         e->kind = kind;
         e->run = sqlite3_column_int64(st, 4);
         if (id && sqlite3_column_bytes(st, 1) < EVENT_ID_SIZE)
                 memcpy(e->id, id, (size_t) sqlite3_column_bytes(st, 1));
         r = store_column_time(s, st, 2, &e->time, err);
-        if (r >= 0)
-                r = read_texts(s, st, e, ret_bytes, err);
         if (r < 0)
                 return r;
         *ret = take_ptr(e);
@@ -125,9 +128,10 @@ static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPag
                 }
                 kind = row_matches(st, q);
                 if (kind != EVENT_KIND_COUNT) {
-                        r = read_event(s, st, kind, &e, &page->bytes, err);
+                        r = read_event(s, st, kind, &e, err);
                         if (r < 0)
                                 return r;
+                        page->bytes += e->packed;
                         page->events[page->n++] = e;
                 }
                 page->upto = sqlite3_column_int64(st, 0);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A receiver of POSTs that costs as little as can be: answers 204 to whatever comes.
+/* A receiver of POSTs that answers 204 to whatever comes, and does as little as can be, or at least
+ * what a receiver of JSON has to do: read it.
  *
- *     receiver [FILE]
+ *     receiver count|parse [FILE]
  *
  * prints its port, then for each line on stdin "COUNT MICROSECONDS": how many requests came since the
  * last line, and the time from the first one's arrival to the last one's answer.  Bodies go to FILE,
  * if given, each after its length as 8 hexadecimal digits and a newline. */
 #include <arpa/inet.h>
+#include <json-c/json.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +30,7 @@ typedef struct Client {
 static struct pollfd fds[2 + CLIENTS];
 static Client clients[2 + CLIENTS];
 static FILE *bodies;
+static int parses;
 static uint64_t first, last, count;
 
 static uint64_t now_usec(void) {
@@ -65,6 +68,13 @@ static void answer(size_t i, size_t head, size_t len) {
         if (bodies) {
                 fprintf(bodies, "%08zx\n", len - head);
                 (void) fwrite(c->data + head, 1, len - head, bodies);
+        }
+        if (parses) {
+                json_tokener *tok = json_tokener_new();
+
+                (void) json_object_put(
+                        json_tokener_parse_ex(tok, c->data + head, (int) (len - head)));
+                json_tokener_free(tok);
         }
         if (send(fds[i].fd, said, sizeof said - 1, MSG_NOSIGNAL) < 0)
                 return;
@@ -134,8 +144,9 @@ int main(int argc, char *argv[]) {
         socklen_t len = sizeof a;
         int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-        if (argc > 1 && !(bodies = fopen(argv[1], "we")))
+        if (argc < 2 || (argc > 2 && !(bodies = fopen(argv[2], "we"))))
                 return 1;
+        parses = strcmp(argv[1], "parse") == 0;
         if (fd < 0 || bind(fd, (struct sockaddr *) &a, sizeof a) < 0 || listen(fd, 16) < 0 ||
             getsockname(fd, (struct sockaddr *) &a, &len) < 0)
                 return 1;

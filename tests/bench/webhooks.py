@@ -70,19 +70,20 @@ def loop(sink, bodies, requests):
     return seconds
 
 
-def measure(roster, events, folder, batch):
+def measure(roster, events, folder, batch, kind):
     requests = -(-events // batch)
-    bodies = os.path.join(folder, f"bodies-{batch}")
-    recorder = Sink(bodies)
-    deliver(roster, recorder, f"record-{batch}", batch, requests)
+    bodies = os.path.join(folder, f"bodies-{batch}-{kind}")
+    recorder = Sink("count", bodies)
+    deliver(roster, recorder, f"record-{batch}-{kind}", batch, requests)
     recorder.close()
-    sink = Sink()
+    sink = Sink(kind)
     ours, theirs = [], []
     for i in range(ROUNDS):
         theirs.append(loop(sink, bodies, requests))
-        ours.append(deliver(roster, sink, f"round-{batch}-{i}", batch, requests))
+        ours.append(deliver(roster, sink, f"round-{batch}-{kind}-{i}", batch, requests))
     sink.close()
-    return {"case": f"batch = {batch}", "events": events, "requests": requests,
+    return {"case": f"batch = {batch}", "receiver": {"parse": "reads the JSON", "count": "only counts"}[kind],
+            "events": events, "requests": requests,
             "seconds": statistics.median(ours), "reference_seconds": statistics.median(theirs),
             "events_per_second": events / statistics.median(ours),
             "ratio": statistics.median(a / b for a, b in zip(ours, theirs))}
@@ -92,12 +93,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Emulator(users=USERS) as chime:
         roster, events = filled(folder, chime)
         try:
-            rows = [measure(roster, events, folder, batch) for batch in (1, 100)]
+            rows = [measure(roster, events, folder, batch, kind) for kind in ("parse", "count") for batch in (1, 100)]
         finally:
             roster.stop()
-    print(f"{'case':<12}{'events':>8}{'requests':>10}{'rosterd':>10}{'libcurl':>10}{'ratio':>8}")
+    print(f"{'case':<14}{'receiver':<16}{'events':>8}{'requests':>10}{'rosterd':>10}{'libcurl':>10}{'ratio':>8}")
     for row in rows:
-        print(f"{row['case']:<12}{row['events']:>8}{row['requests']:>10}{row['seconds']:>9.2f}s"
+        print(f"{row['case']:<14}{row['receiver']:<16}{row['events']:>8}{row['requests']:>10}{row['seconds']:>9.2f}s"
               f"{row['reference_seconds']:>9.2f}s{row['ratio']:>8.2f}")
     with open(os.path.join(BUILD, "bench-webhooks.json"), "w", encoding="utf-8") as f:
         json.dump(rows, f, indent=1)

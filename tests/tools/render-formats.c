@@ -48,6 +48,7 @@ static void write_events(const Format *f, const char *what, FormatSettings setti
 
 static void write_format(const Format *f, Event *const *events) {
         FormatSettings settings = { .routing_key = "R0123456789ABCDEFGHIJKLMNOPQRSTU",
+                                    .now = INT64_C(1770091506789),
                                     .lasting_until = INT64_C(1770091806789) };
 
         for (unsigned kind = 0; kind < EVENT_KIND_COUNT; kind++)
@@ -112,7 +113,7 @@ static void write_worst(const Format *f) {
 /* The same alert as it begins, as it lasts under another e-mail address, and as it ends. */
 static void write_live(int64_t now) {
         const Format *f = &formats[WEBHOOK_ALERTMANAGER];
-        FormatSettings settings = { .lasting_until = (now + 300) * 1000 };
+        FormatSettings settings = { .now = now * 1000, .lasting_until = (now + 300) * 1000 };
         CLEANUP(event_freep) Event *begin = sample_event(EVENT_USER_SUSPENDED, 1);
         CLEANUP(event_freep) Event *end = sample_event(EVENT_USER_REINSTATED, 2);
         CLEANUP_FREE char *first = NULL, *repeat = NULL, *last = NULL;

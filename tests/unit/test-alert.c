@@ -196,6 +196,7 @@ static void test_sentences(void **state) {
 static json_object *rendered(WebhookFormat format, const Alert *a, bool minimal) {
         FormatSettings settings = { .minimal = minimal,
                                     .routing_key = "R0UT1NG",
+                                    .now = INT64_C(1770091506789),
                                     .lasting_until = INT64_C(1770091806789) };
         CLEANUP_FREE char *text = NULL;
 
@@ -284,12 +285,13 @@ static void test_alertmanager(void **state) {
         assert_string_equal(text_at(last, "0.endsAt"), "2026-02-03T04:05:06.789Z");
 }
 
-/* One that lasts always has a beginning: Alertmanager would take its end for it. */
+/* One that lasts always has a beginning: Alertmanager would take its end for it.  And none that is yet
+ * to come, after the clock was set back. */
 static void test_alertmanager_unknown_beginning(void **state) {
         const FormatSettings settings = { .lasting_until = INT64_C(1770091806789),
                                           .now = INT64_C(1770091506789) };
         Alert a = { .kind = ALERT_REMOVALS_HELD, .account = "acme", .held = 7 };
-        CLEANUP_FREE char *text = NULL;
+        CLEANUP_FREE char *text = NULL, *later = NULL;
         CLEANUP_JSON json_object *o = NULL;
 
         (void) state;
@@ -297,6 +299,10 @@ static void test_alertmanager_unknown_beginning(void **state) {
         o = parse_strictly(text);
         assert_string_equal(text_at(o, "0.startsAt"), "2026-02-03T04:05:06.789Z");
         assert_string_equal(text_at(o, "0.endsAt"), "2026-02-03T04:10:06.789Z");
+
+        a.starts_at = settings.now + 1;
+        assert_int_equal(formats[WEBHOOK_ALERTMANAGER].render_alerts(&settings, &a, 1, &later), 0);
+        assert_string_equal(later, text);
 }
 
 static void test_alertmanager_names(void **state) {

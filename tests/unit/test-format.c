@@ -7,9 +7,11 @@
 #include "render.h"
 
 static const FormatSettings full = { .routing_key = "R0UT1NG",
+                                     .now = INT64_C(1770091506789),
                                      .lasting_until = INT64_C(1770091806789) };
 static const FormatSettings minimal = { .minimal = true,
                                         .routing_key = "R0UT1NG",
+                                        .now = INT64_C(1770091506789),
                                         .lasting_until = INT64_C(1770091806789) };
 
 static void test_table(void **state) {
