@@ -32,7 +32,7 @@ static const Option options[] = {
 static const Column columns[] = {
         { "time", "TIME", COLUMN_TIME, 2, 0 },
         { "account", "ACCOUNT", COLUMN_TEXT, 4, 0 },
-        { "type", "EVENT", COLUMN_STATUS, 5, 0 },
+        { "type", "EVENT", COLUMN_STATUS, 8, 0 },
         { "what", "WHAT", COLUMN_TEXT, 1, .least = 40 },
 };
 

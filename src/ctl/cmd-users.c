@@ -84,8 +84,11 @@ static int write_table(Ctl *c, Rows *owned, const char *const *shown, size_t n, 
         CLEANUP_FREE Cell *row = calloc(rows_columns(rows), sizeof *row);
         const Cell *cells = NULL;
         int r = sheet_new(c, FORMAT_TABLE, rows, shown, n, &sheet, err);
+        bool ok = row && rows_want(rows, "user_id") == 0;
 
-        if (!row)
+        for (size_t i = 0; i < n; i++)
+                ok = ok && rows_want(rows, shown[i]) == 0;
+        if (!ok)
                 return error_set(err, -ENOMEM, "out of memory");
         while (r >= 0 && !out_failed(&c->out) && (r = rows_next(rows, &cells, err)) == ROWS_ROW) {
                 memcpy(row, cells, rows_columns(rows) * sizeof *row);

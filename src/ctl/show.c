@@ -33,7 +33,9 @@ const char *show_time(const char *text, bool local, char buf[static SHOW_TIME_SI
         if (strlen(text) != TIME_TEXT_SIZE - 1 || text[10] != 'T')
                 return text;
         if (!local) { /* the same digits */
-                (void) snprintf(buf, SHOW_TIME_SIZE, "%.10s %.8sZ", text, text + 11);
+                memcpy(buf, text, 19);
+                buf[10] = ' ';
+                memcpy(buf + 19, "Z", 2);
                 return buf;
         }
         if (time_parse(text, &ms) < 0)

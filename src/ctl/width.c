@@ -60,10 +60,11 @@ size_t text_width(const char *text, size_t len) {
 }
 
 bool text_is_simple(const char *text, size_t len) {
-        for (size_t i = 0; i < len; i++)
-                if (text[i] < 0x20 || text[i] == 0x7f)
-                        return false;
-        return true;
+        unsigned char other = 0;
+
+        for (size_t i = 0; i < len; i++) /* to the end: that way it is several bytes at a time */
+                other |= (unsigned char) ((unsigned char) (text[i] - 0x20) >= 0x7f - 0x20);
+        return !other;
 }
 
 size_t text_to_ascii(char *text, size_t len) {

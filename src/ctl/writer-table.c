@@ -13,16 +13,22 @@
 #define GAP 2           /* between columns */
 #define LEAST_TEXT 16   /* of a column of text, as long as others can be left out */
 #define NARROW 8        /* of any column */
+#define RANK_EXTRA 8    /* from this rank on: only where everything fits whole */
 #define CELL_SHOWN 1024 /* bytes of a cell on a terminal; more fit on none */
 
+/* A cell, cleaned and ready to be shown. */
 typedef struct Held {
-        char *text; /* cleaned, and ready to be shown */
-        size_t len;
+        const char *text; /* own, or borrowed from the row */
+        size_t len, width;
+        char *own;
+        size_t room; /* of own */
 } Held;
 
 typedef struct Table {
-        Held *held; /* by row and column */
+        Held *held; /* by row and column; the first row is used again for all that come later */
         size_t n_held;
+        char *time;  /* what the times of a row are shown as */
+        size_t last; /* visible column */
         size_t *width;
         bool *hidden;
         bool settled;
@@ -38,7 +44,8 @@ static int begin(Writer *w) {
         t->held = calloc(HELD_ROWS * (w->n ? w->n : 1), sizeof *t->held);
         t->width = calloc(w->n ? w->n : 1, sizeof *t->width);
         t->hidden = calloc(w->n ? w->n : 1, sizeof *t->hidden);
-        if (!t->held || !t->width || !t->hidden)
+        t->time = calloc(w->n ? w->n : 1, SHOW_TIME_SIZE);
+        if (!t->held || !t->width || !t->hidden || !t->time)
                 return -ENOMEM;
         for (size_t i = 0; i < w->n; i++)
                 t->width[i] = text_width(w->columns[i].title, strlen(w->columns[i].title));
@@ -50,11 +57,12 @@ static void release(Writer *w) {
 
         if (!t)
                 return;
-        for (size_t i = 0; t->held && i < t->n_held * w->n; i++)
-                free(t->held[i].text);
+        for (size_t i = 0; t->held && i < HELD_ROWS * w->n; i++)
+                free(t->held[i].own);
         free(t->held);
         free(t->width);
         free(t->hidden);
+        free(t->time);
         free(t);
 }
 
@@ -134,7 +142,8 @@ static void settle(Writer *w) {
         if (limit == 0 || w->n == 0)
                 return;
         hide_empty(w);
-        while (total(w, t, (size_t) -1, true) > limit && (at = least_needed(w, t)) < w->n)
+        while ((at = least_needed(w, t)) < w->n &&
+               total(w, t, (size_t) -1, w->columns[at].rank < RANK_EXTRA) > limit)
                 t->hidden[at] = true;
         while (total(w, t, (size_t) -1, false) > limit && (at = widest(w, t, true)) < w->n)
                 t->width[at]--;
@@ -148,42 +157,27 @@ static void settle(Writer *w) {
 
 /* ---- lines ---- */
 
-static void write_cell(Writer *w, size_t column, const char *text, size_t len, bool last,
-                       const char *colour) {
+static void write_cell(Writer *w, size_t column, const Held *cell, const char *colour) {
         const Table *t = w->state;
-        size_t width = t->width[column], used = 0, fits = len;
-        bool cut = false;
+        size_t width = t->width[column], used = cell->width, fits = cell->len;
+        bool cut = used > width && w->out->width > 0;
+        bool right = w->columns[column].type == COLUMN_NUMBER;
 
-        if (text_is_simple(text, len))
-                used = len;
-        else
-                used = text_width(text, len);
-        if (used > width && w->out->width > 0) {
-                cut = true;
-                fits = text_fit(text, len, width - 1, &used);
+        if (cut) {
+                fits = text_fit(cell->text, cell->len, width - 1, &used);
                 used++;
         }
-        if (w->columns[column].type == COLUMN_NUMBER && used < width)
+        if (right && used < width)
                 out_pad(w->out, ' ', width - used);
         if (colour)
                 out_text(w->out, colour);
-        out_write(w->out, text, fits);
+        out_write(w->out, cell->text, fits);
         if (cut)
                 out_text(w->out, w->out->unicode ? "…" : "~");
         if (colour)
                 out_text(w->out, COLOUR_OFF);
-        if (!last && w->columns[column].type != COLUMN_NUMBER && used < width)
+        if (column != t->last && !right && used < width)
                 out_pad(w->out, ' ', width - used);
-}
-
-static size_t last_visible(const Writer *w) {
-        const Table *t = w->state;
-        size_t last = 0;
-
-        for (size_t i = 0; i < w->n; i++)
-                if (!t->hidden[i])
-                        last = i;
-        return last;
 }
 
 /* "title  value" for each column that holds something, and an empty line. */
@@ -212,7 +206,6 @@ static void write_upright(Writer *w, const Held *cells) {
 
 static void write_line(Writer *w, const Held *cells, bool heading) {
         const Table *t = w->state;
-        size_t last = last_visible(w);
         bool first = true;
 
         if (t->upright) {
@@ -231,7 +224,7 @@ static void write_line(Writer *w, const Held *cells, bool heading) {
                         colour = COLOUR_BOLD;
                 else if (w->out->colour && w->columns[i].type == COLUMN_STATUS)
                         colour = show_status_colour(cells[i].text);
-                write_cell(w, i, cells[i].text, cells[i].len, i == last, colour);
+                write_cell(w, i, &cells[i], colour);
         }
         out_char(w->out, '\n');
 }
@@ -244,8 +237,10 @@ static void write_heading(Writer *w) {
                 return;
         }
         for (size_t i = 0; i < w->n; i++)
-                titles[i] = (Held){ .text = (char *) w->columns[i].title,
-                                    .len = strlen(w->columns[i].title) };
+                titles[i] = (Held){ .text = w->columns[i].title,
+                                    .len = strlen(w->columns[i].title),
+                                    .width = text_width(w->columns[i].title,
+                                                        strlen(w->columns[i].title)) };
         write_line(w, titles, true);
         free(titles);
 }
@@ -256,23 +251,67 @@ static void release_held(Writer *w) {
         if (t->settled)
                 return;
         settle(w);
+        for (size_t i = 0; i < w->n; i++)
+                if (!t->hidden[i])
+                        t->last = i;
         if (w->n > 0 && !t->upright)
                 write_heading(w);
-        for (size_t i = 0; i < t->n_held; i++) {
+        for (size_t i = 0; i < t->n_held; i++)
                 write_line(w, t->held + i * w->n, false);
-                for (size_t k = 0; k < w->n; k++)
-                        free(take_ptr(t->held[i * w->n + k].text));
-        }
+        for (size_t i = w->n; i < HELD_ROWS * w->n; i++)
+                free(take_ptr(t->held[i].own));
         t->n_held = 0;
 }
 
 /* ---- rows ---- */
 
-/* The cell as it is shown; *ret is owned by the caller. */
-static bool render(Writer *w, const Column *column, const Cell *c, Held *ret) {
-        char time[SHOW_TIME_SIZE];
+static bool make_room(Held *h, size_t size) {
+        char *bigger;
+
+        if (h->room >= size)
+                return true;
+        bigger = realloc(h->own, size);
+        if (!bigger)
+                return false;
+        h->own = bigger;
+        h->room = size;
+        return true;
+}
+
+/* Puts text into h: most of it is printing ASCII, and can be shown as it is. */
+static bool hold(Writer *w, const char *text, size_t len, Held *h) {
+        const Table *t = w->state;
+        bool simple = text_is_simple(text, len);
+
+        if (simple && t->settled) {
+                h->text = text;
+                h->len = h->width = len;
+                return true;
+        }
+        if (!make_room(h, len + 8))
+                return false;
+        h->text = h->own;
+        if (simple) {
+                memcpy(h->own, text, len);
+                h->own[len] = '\0';
+                h->len = h->width = len;
+                return true;
+        }
+        (void) text_clean(h->own, len + 8, text, len);
+        h->len = strlen(h->own);
+        if (!w->out->unicode) {
+                h->len = text_to_ascii(h->own, h->len);
+                h->own[h->len] = '\0';
+        }
+        h->width = text_width(h->own, h->len);
+        return true;
+}
+
+/* The cell as it is shown.  time belongs to the caller: h may borrow from it. */
+static bool render(Writer *w, const Column *column, const Cell *c, char time[static SHOW_TIME_SIZE],
+                   Held *h) {
         const char *text = c->text ? c->text : "";
-        size_t len = c->len, size;
+        size_t len = c->len;
 
         if (c->type == CELL_NULL)
                 text = "", len = 0;
@@ -285,49 +324,25 @@ static bool render(Writer *w, const Column *column, const Cell *c, Held *ret) {
                 text = *text == '0' ? "no" : "yes", len = strlen(text);
         if (w->out->width > 0 && len > CELL_SHOWN)
                 len = CELL_SHOWN;
-        size = len + 8;
-        ret->text = malloc(size);
-        if (!ret->text)
-                return false;
-        if (text_is_simple(text, len)) {
-                memcpy(ret->text, text, len);
-                ret->text[len] = '\0';
-                ret->len = len;
-                return true;
-        }
-        (void) text_clean(ret->text, size, text, len);
-        ret->len = strlen(ret->text);
-        if (!w->out->unicode) {
-                ret->len = text_to_ascii(ret->text, ret->len);
-                ret->text[ret->len] = '\0';
-        }
-        return true;
+        return hold(w, text, len, h);
 }
 
 static void row(Writer *w, const Cell *cells) {
         Table *t = w->state;
-        Held *line = t->held + (t->settled ? 0 : t->n_held * w->n);
+        Held *line = t->held + t->n_held * w->n; /* once all are settled, the first */
 
         for (size_t i = 0; i < w->n; i++) {
-                if (!render(w, &w->columns[i], &cells[i], &line[i])) {
+                if (!render(w, &w->columns[i], &cells[i], t->time + i * SHOW_TIME_SIZE, &line[i])) {
                         w->out->failed = ENOMEM;
                         return;
                 }
-                if (!t->settled) {
-                        size_t width = text_width(line[i].text, line[i].len);
-
-                        if (width > t->width[i])
-                                t->width[i] = width;
-                }
+                if (!t->settled && line[i].width > t->width[i])
+                        t->width[i] = line[i].width;
         }
-        if (!t->settled) {
-                if (++t->n_held == HELD_ROWS)
-                        release_held(w);
-                return;
-        }
-        write_line(w, line, false);
-        for (size_t i = 0; i < w->n; i++)
-                free(take_ptr(line[i].text));
+        if (t->settled)
+                write_line(w, line, false);
+        else if (++t->n_held == HELD_ROWS)
+                release_held(w);
 }
 
 const WriterFormat writer_table = {

@@ -5,12 +5,14 @@
 
 #include "store/store-read-internal.h"
 
-/* When the registration status began: as user_history tells it, but for one user. */
+/* When the registration status began: as user_history tells it, but for one user.  Of most nothing has
+ * ever changed, and the log need not be asked. */
 #define SINCE                                                                          \
-        ", ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"        \
+        ", CASE WHEN u.last_changed_at = u.first_seen_at THEN u.first_seen_at"         \
+        " ELSE ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"    \
         " AND e.account_key = u.account_key AND (e.field = 'user_registration_status'" \
         " OR e.type = 'user.returned') ORDER BY e.seq DESC LIMIT 1), u.first_seen_at)" \
-        " AS since"
+        " END AS since"
 
 void user_filter_where(sqlite3_str *sql, const UserFilter *f) {
         if (f->account)

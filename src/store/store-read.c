@@ -103,6 +103,7 @@ void rows_free(Rows *r) {
         past_free(r->past);
         (void) sqlite3_finalize(r->st);
         free(r->cells);
+        free(r->wanted);
         free(r);
 }
 
@@ -170,7 +171,7 @@ int rows_step(Rows *r, Error *err) {
         if (step != STMT_ROW)
                 return step < 0 ? step : ROWS_END;
         for (int i = 0; i < (int) r->n_cells; i++) {
-                int rc = take_cell(r, i, err);
+                int rc = r->wanted && !r->wanted[i] ? 0 : take_cell(r, i, err);
 
                 if (rc < 0)
                         return rc;
@@ -188,6 +189,21 @@ int rows_next(Rows *r, const Cell **ret, Error *err) {
 
 size_t rows_columns(const Rows *r) {
         return r->n;
+}
+
+int rows_want(Rows *r, const char *column) {
+        size_t i = 0;
+
+        if (r->past) /* it needs them itself */
+                return 0;
+        if (!r->wanted)
+                r->wanted = calloc(r->n_cells, sizeof *r->wanted);
+        if (!r->wanted)
+                return -ENOMEM;
+        while (strcmp(rows_column(r, i), column) != 0)
+                i++; /* rows_column() asserts that there is one */
+        r->wanted[i] = true;
+        return 0;
 }
 
 const char *rows_column(const Rows *r, size_t i) {

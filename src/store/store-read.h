@@ -26,6 +26,9 @@ int rows_next(Rows *r, const Cell **ret, Error *err);
 size_t rows_columns(const Rows *r);
 /* Borrowed from r.  Of a question about a public table these are its columns' names. */
 const char *rows_column(const Rows *r, size_t i);
+/* That of all columns only those are wanted that were named so; the cells of others may be NULL.  For
+ * speed.  The column must be there.  Returns 0 or -ENOMEM. */
+int rows_want(Rows *r, const char *column);
 /* Ends before its Store does. */
 void rows_free(Rows *r);
 DEFINE_CLEANUP(Rows *, rows_free)

@@ -15,7 +15,7 @@ import screens
 from control import wait_idle
 from emulator import Emulator
 from rosterctl import Rosterctl, binary, environment
-from rosterd import wait_until
+from rosterd import Rosterd, wait_until
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -127,8 +127,10 @@ def read_schema_page():
 def place(tmp_path_factory):
     """A folder with a roster, and rosterctl on the path."""
     folder = tmp_path_factory.mktemp("complete")
-    with Emulator(users=0) as chime:
-        roster = screens.build(folder, chime)
+    with Emulator(users=1) as chime:
+        chime.add_account(screens.ROOMS)
+        roster = Rosterd(folder, chime, accounts={"acme": {}, "rooms": {"account_id": screens.ROOMS}})
+        roster.once()
     roster.webhooks = {"ops": {"url": "https://hooks.example.com/rosterd"}}
     roster.write_config()
     (folder / "bin").mkdir()
