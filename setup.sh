@@ -202,9 +202,9 @@ configure_in() { # DIRECTORY CONFIGURE-ARGUMENT...
         local dir=$1
         shift
         mkdir -p "$dir"
-        [ -f "$dir/Makefile" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$*" ] && return 0
+        [ -f "$dir/Makefile" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$top: $*" ] && return 0
         rm -f "$dir/.configured"
-        (cd "$dir" && "$top/configure" "$@") && printf '%s\n' "$*" >"$dir/.configured"
+        (cd "$dir" && "$top/configure" "$@") && printf '%s\n' "$top: $*" >"$dir/.configured"
 }
 
 # Runs quietly; shows what was said if it fails.
@@ -235,6 +235,7 @@ demo() {
 }
 
 install_it() {
+        [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "installing takes root: run this as root, or install sudo"
         need build
         build all
         quietly build/install.log as_root make -C build install
@@ -244,7 +245,7 @@ install_it() {
         as_root chgrp rosterd /etc/rosterd/rosterd.conf # 0640: for root and the service
         as_root journalctl --update-catalog
         if [ -d /run/systemd/system ]; then as_root systemctl daemon-reload; fi
-        say "Installed. Next: write /etc/rosterd/rosterd.conf, then: systemctl enable --now rosterd"
+        say "Installed. Next: write /etc/rosterd/rosterd.conf and hand over its secrets (README.md, "Install it as a service"), then: systemctl enable --now rosterd"
 }
 
 # ---- testing -----------------------------------------------------------------------------------

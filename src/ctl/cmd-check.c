@@ -198,7 +198,7 @@ static const struct {
 } probes[] = {
         { "suspended", "SUSPENDED", "no account has too many suspended users", READ_STATUS,
           judge_suspended },
-        { "sync", "SYNC", "every account is being read", READ_STATUS, judge_sync },
+        { "sync", "SYNC", "every account was read in time", READ_STATUS, judge_sync },
         { "webhooks", "WEBHOOKS", "every webhook takes its events", READ_WEBHOOK_HEALTH,
           judge_webhook },
 };

@@ -280,6 +280,27 @@ static int check_reach(Store *s, const char *at, Error *err) {
         return rc < 0 ? rc : 0;
 }
 
+/* Before the first listing nobody knows who was there: that is not the same as nobody. */
+static int check_beginning(Store *s, const char *at, const char *account, Error *err) {
+        CLEANUP(rows_freep) Rows *r = NULL;
+        const Cell *cells = NULL;
+        sqlite3_str *sql = sqlite3_str_new(s->db);
+        int rc;
+
+        sqlite3_str_appendall(sql, "SELECT u.first_seen_at FROM user_data u WHERE u.row > 0");
+        user_filter_where(sql, &(UserFilter){ .account = account });
+        sqlite3_str_appendall(sql, " ORDER BY u.row LIMIT 1");
+        rc = rows_new_str(s, "reading the users", sql, &r, err);
+        if (rc >= 0)
+                rc = rows_next(r, &cells, err);
+        if (rc == ROWS_ROW && cells[0].text && strcmp(cells[0].text, at) > 0)
+                return error_set(err, -ERANGE,
+                                 "the roster of %s is not known: the first listing came at %s; ask"
+                                 " for a later time",
+                                 at, cells[0].text);
+        return rc < 0 ? rc : 0;
+}
+
 static int prepare(Store *s, Past *p, Error *err) {
         CLEANUP(stmt_finalizep) sqlite3_stmt *cut = NULL;
 
@@ -313,6 +334,8 @@ int store_read_users_as_of(Store *s, const UserFilter *f, int64_t at, Rows **ret
         p->filter = *f;
         time_format(at, p->at_text);
         rc = check_reach(s, p->at_text, err);
+        if (rc >= 0)
+                rc = check_beginning(s, p->at_text, f->account, err);
         if (rc >= 0)
                 rc = prepare(s, p, err);
         if (rc < 0)

@@ -131,7 +131,7 @@ def test_check_suspended(told, ctl):
 
 
 def test_check_sync(told, ctl, copy):
-    assert probe(ctl, 0, "sync", "--max-age", "1d")[0] == "SYNC OK - every account is being read"
+    assert probe(ctl, 0, "sync", "--max-age", "1d")[0] == "SYNC OK - every account was read in time"
     time.sleep(1.1)
     assert "more than 1s" in probe(ctl, 2, "sync", "--max-age", "1s")[0]
     mine = Rosterctl("-d", copy)
