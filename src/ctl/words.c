@@ -178,6 +178,11 @@ static int say_absent(const Words *w, const char *noun, const char *name, Error 
         return error_set(err, E_ABSENT, "there is no %s '%s'%s", noun, shown, list);
 }
 
+static bool is_stored(WordKind kind) {
+        return kind == WORDS_ACCOUNTS || kind == WORDS_WEBHOOKS || kind == WORDS_REGISTRATIONS ||
+               kind == WORDS_INVITATIONS;
+}
+
 int words_check(Ctl *c, WordKind kind, const char *noun, const char **name, Error *err) {
         CLEANUP(wordlist_clear) Words w = { 0 };
         const char *const *known = known_words(kind);
@@ -198,5 +203,10 @@ int words_check(Ctl *c, WordKind kind, const char *noun, const char **name, Erro
                         *name = kept;
                         return 0;
                 }
+        if (r >= 0 && is_stored(kind)) { /* it may be there, and we could not look */
+                Store *store = NULL;
+
+                r = ctl_store(c, &store, err);
+        }
         return r < 0 ? r : say_absent(&w, noun, *name, err);
 }
