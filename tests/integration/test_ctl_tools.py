@@ -48,6 +48,26 @@ def copy(told, tmp_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def large(told, tmp_path_factory):
+    """One that takes a while to be read."""
+    path = str(tmp_path_factory.mktemp("large") / "large.db")
+    Rosterctl("-d", told.database).ok("backup", path)
+    add_users(path, 1500)
+    return path
+
+
+def add_users(path, times):
+    with sqlite3.connect(path) as db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(user_data)") if row[1] != "row"]
+        columns = ", ".join(names)
+        picked = ", ".join("n.value || '-' || user_id" if name == "user_id" else name
+                           for name in names)
+        db.execute("CREATE TEMP TABLE numbers AS WITH RECURSIVE t(value) AS (SELECT 1 UNION ALL"
+                   f" SELECT value + 1 FROM t WHERE value < {times}) SELECT value FROM t")
+        db.execute(f"INSERT INTO user_data ({columns}) SELECT {picked} FROM user_data u, numbers n")
+
+
 # ---- query ----
 
 def test_query_answers_in_every_format(told, ctl):
@@ -251,14 +271,7 @@ def test_memory_does_not_grow_with_the_roster(copy):
                 ("export", "--as-of", "now"), ("users", "-r", "Registered"), ("status",),
                 ("query", "SELECT * FROM users", "-f", "csv"), ("show", "nobody@example.com")]
     before = [most(*args) for args in commands[:-1]]
-    with sqlite3.connect(copy) as db:
-        names = [row[1] for row in db.execute("PRAGMA table_info(user_data)") if row[1] != "row"]
-        columns = ", ".join(names)
-        picked = ", ".join("n.value || '-' || user_id" if name == "user_id" else name
-                           for name in names)
-        db.execute("CREATE TEMP TABLE numbers AS WITH RECURSIVE t(value) AS (SELECT 1 UNION ALL"
-                   " SELECT value + 1 FROM t WHERE value < 1000) SELECT value FROM t")
-        db.execute(f"INSERT INTO user_data ({columns}) SELECT {picked} FROM user_data u, numbers n")
+    add_users(copy, 1000)
     after = [most(*args) for args in commands[:-1]]
     assert len(Rosterctl("-d", copy).ok("export").splitlines()) == 60061
     for args, small, large in zip(commands, before, after):
@@ -277,7 +290,7 @@ def test_backup_while_the_daemon_writes(tmp_path):
             for number in range(6):  # in the middle of the first import, and of mass changes
                 path = str(tmp_path / f"backup-{number}.db")
                 assert ctl.ok("backup", path) == ""
-                assert os.stat(path).st_mode & 0o777 == 0o640
+                assert os.stat(path).st_mode & 0o777 == 0o600
                 assert not os.path.exists(path + "-wal")
                 mine = Rosterctl("-d", path)
                 assert "failed" not in mine.ok("verify")
@@ -304,6 +317,67 @@ def test_backup_refuses(told, ctl, tmp_path):
     assert "is the database itself" in ctl.fails(73, "backup", str(tmp_path / "link.db"))
     assert "cannot create the backup" in ctl.fails(66, "backup", str(tmp_path / "no" / "b.db"))
     assert ctl.ok("verify").count("  ok ") == 4
+
+
+@pytest.mark.parametrize("command", [["export", "-o"], ["backup"]])
+def test_the_files_of_the_database_are_no_target(told, ctl, tmp_path, command):
+    os.symlink(os.path.dirname(told.database), tmp_path / "folder")
+    name = os.path.basename(told.database)
+    there = sorted(os.listdir(os.path.dirname(told.database)))
+    for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
+        for path in (told.database + suffix, str(tmp_path / "folder" / (name + suffix))):
+            assert "is the database itself" in ctl.fails(73, *command, path)
+    os.link(told.database, tmp_path / "other-name")
+    assert "is the database itself" in ctl.fails(73, *command, str(tmp_path / "other-name"))
+    assert sorted(os.listdir(os.path.dirname(told.database))) == there
+
+
+def test_backup_replaces_only_files(ctl, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in ctl.fails(73, "backup", str(tmp_path / "pipe"))
+    assert "no regular file" in ctl.fails(73, "backup", "/dev/null")
+    assert "is a directory" in ctl.fails(73, "backup", str(tmp_path))
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_backup_beside_the_log_of_an_older_database(ctl, tmp_path, suffix):
+    path = tmp_path / "b.db"
+    (tmp_path / ("b.db" + suffix)).write_bytes(b"x")
+    assert "remove it, or name another file" in ctl.fails(73, "backup", str(path))
+    assert os.listdir(tmp_path) == ["b.db" + suffix]
+    (tmp_path / ("b.db" + suffix)).write_bytes(b"")
+    ctl.ok("backup", str(path))
+
+
+def test_export_follows_a_link(ctl, tmp_path):
+    (tmp_path / "real").write_text("before")
+    os.symlink("real", tmp_path / "link")
+    ctl.ok("export", "-o", str(tmp_path / "link"))
+    assert os.path.islink(tmp_path / "link")
+    assert (tmp_path / "real").read_text().startswith("account,")
+
+
+@pytest.mark.parametrize("command", [["export", "-o"], ["backup"]])
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_half_file(large, tmp_path, command, sig):
+    for number in range(20):  # it may be done before the signal comes
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        child = subprocess.Popen([binary(), "-d", large, *command, str(folder / "out")],
+                                 env=environment(), stdin=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: os.listdir(folder), TIMEOUT)
+            child.send_signal(sig)
+            status = child.wait(60)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait(10)
+        if status == -sig:
+            break
+        assert status == 0 and os.listdir(folder) == ["out"]
+    assert status == -sig and os.listdir(folder) == []
 
 
 def test_verify_finds(copy):
