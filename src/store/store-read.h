@@ -108,6 +108,10 @@ int store_read(Store *s, ReadTable what, Rows **ret, Error *err);
  * only reading.  The Store is good for nothing else afterwards. */
 int store_query(Store *s, const char *sql, int64_t limit_ms, Rows **ret, Error *err);
 
+/* Whether SQLite is at one operation, which cannot be interrupted, well beyond limit_ms.  For signal
+ * handlers, too. */
+bool store_query_is_overdue(void);
+
 /* ---- keeping it ---- */
 
 /* Writes the database as it is at one instant to path, while rosterd goes on writing: a single file,

@@ -115,13 +115,41 @@ def test_query_says_what_is_wrong(ctl):
     assert "takes a duration" in ctl.fails(2, "query", "--timeout", "soon", "SELECT 1")
 
 
+# Hours of one opcode: each of many places compares half a value before it differs.
+ONE_LONG_OPERATION = ("SELECT instr(replace(hex(zeroblob(480000)), '00', '00') || x'00',"
+                      " replace(hex(zeroblob(240000)), '00', '00') || 'b')")
+
+
+def test_query_counts_only_its_own_time(ctl):
+    """A reader that takes its time does not make it fail."""
+    sql = "SELECT hex(zeroblob(20000)) AS x FROM users"
+    child = subprocess.Popen([binary(), *ctl.general, "query", "--timeout", "1s", "-f", "csv", sql],
+                             env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    time.sleep(2.5)  # the pipe is full long before
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, b"") and out.count(b"\r\n") == 61
+
+
+def test_query_of_large_values_takes_little_memory(ctl):
+    if os.environ.get("ROSTERD_SANITIZED"):
+        pytest.skip("sanitizers take memory of their own")
+    sql = "SELECT hex(zeroblob(400000)) AS x FROM users u, users v LIMIT 300"
+    script = 'ulimit -v 120000; exec "$@" >/dev/null'
+    done = subprocess.run(["sh", "-c", script, "sh", binary(), *ctl.general, "query", sql],
+                          env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_query_has_an_end(ctl):
     endless = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT {} FROM t"
     assert "longer than 300ms" in ctl.fails(75, "query", "--timeout", "300ms",
                                             endless.format("count(*)"))
     assert "too big" in ctl.fails(2, "query",
                                   "SELECT group_concat(hex(zeroblob(1000000))) FROM users")
-    sort = "SELECT hex(zeroblob(9000000)) || user_id AS x FROM users ORDER BY x"
+    assert "longer than 300ms" in ctl.fails(75, "query", "--timeout", "300ms", ONE_LONG_OPERATION)
+    assert "too complex" in ctl.fails(2, "query", "SELECT 'a' LIKE hex(zeroblob(600))")
+    sort = ("SELECT hex(zeroblob(400000)) || u.user_id AS x FROM users u, users v ORDER BY x")
     assert "too much memory" in ctl.fails(74, "query", sort)
 
 
@@ -185,6 +213,10 @@ def test_check_webhooks(copy):
         db.execute("UPDATE sink_data SET cursor = ?, last_error = 'HTTP 503' WHERE sink LIKE 'web%'",
                    (last - 2,))
     assert "ops: 2 events are waiting: HTTP 503" in probe(mine, 1, "webhooks", "-w", "1")[0]
+    with sqlite3.connect(copy) as db:
+        db.execute("UPDATE sink_data SET last_error = 'stopped until a reload: HTTP 410'"
+                   " WHERE sink LIKE 'web%'")
+    assert "ops: stopped until a reload: HTTP 410" in probe(mine, 1, "webhooks")[0]
     time.sleep(1.1)
     assert "has been waiting for" in probe(mine, 2, "webhooks", "--max-age", "1s")[0]
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -208,6 +240,16 @@ def test_check_cannot_tell(ctl, tmp_path):
     probe(ctl, 3)
     probe(ctl, 3, "suspended", "-w", "many")
     probe(ctl, 3, "suspended", "-a", "nowhere")
+    for general in (("-f", "xml"), ("--bogus",)):
+        done = Rosterctl(*general).run("check", "sync")
+        assert done.returncode == 3, done.stderr
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = ctl.run("check", "sync", "--max-age", "1d", stdout=full)
+    assert done.returncode == 3 and "No space left" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as broken:
+        assert ctl.run("check", "sync", "--max-age", "1d", stdout=broken).returncode == 3
 
 
 # ---- who may read, and how much it takes ----
