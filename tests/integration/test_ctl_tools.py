@@ -153,6 +153,28 @@ def test_query_has_an_end(ctl):
     assert "too much memory" in ctl.fails(74, "query", sort)
 
 
+HOSTILE = "a\x7f\u0085\u009b31m\u202e\u2066\u2028\u00e9\u2027\u202f\u2065"
+
+
+def test_no_format_speaks_to_the_terminal(ctl):
+    sql = f"SELECT '{HOSTILE}' AS detail, 1 AS n"
+    for form in ("json", "ndjson"):
+        text = ctl.ok("query", sql, "-f", form)
+        assert "\\u007f\\u0085\\u009b31m\\u202e\\u2066\\u2028\u00e9\u2027\u202f\u2065" in text
+        row = json.loads(text)
+        assert (row[0] if form == "json" else row)["detail"] == HOSTILE
+    screen = ctl.screen("query", sql + ", '\x1b[2J' AS e", "-f", "csv")
+    assert not set("\x1b\x7f\u0085\u009b") & set(screen) and "31m" in screen and "?[2J" in screen
+    assert HOSTILE in ctl.ok("query", sql, "-f", "csv")
+
+
+def test_csv_formulas(ctl):
+    for begin in ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"):
+        text = ctl.ok("query", f"SELECT '{begin}A1' AS x", "-f", "csv", binary_output=True).decode()
+        assert text == f"x\r\n\"'{begin}A1\"\r\n"
+    assert "\uff21" in ctl.ok("query", "SELECT '\uff21A1' AS x", "-f", "csv")
+
+
 # ---- check ----
 
 PERFDATA = re.compile(r"'[^'=]+'=-?\d+[a-z%]*;\d*;\d*;0( |$)")
@@ -535,6 +557,13 @@ def test_follow_asks_the_database_at_most_once_a_second(copy):
         f.child.send_signal(signal.SIGINT)
         assert f.child.wait(10) == -signal.SIGINT
     db.close()
+
+
+def test_follow_ends_with_its_reader(copy):
+    with Follower("-d", copy, "events", "--follow", "-f", "ndjson") as f:
+        wait_until(f.events, TIMEOUT)
+        f.child.stdout.close()
+        assert f.child.wait(TIMEOUT) == -signal.SIGPIPE and f.child.stderr.read() == b""
 
 
 def test_follow_needs_lines(ctl):
