@@ -3,6 +3,7 @@
  * guidelines: one line, performance data after its "|", exit status 0 to 3. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -175,6 +176,7 @@ static void judge_webhook(Probe *p, const Record *row) {
         int64_t pending = number(row, "pending"), dead = number(row, "dead");
         int64_t old = age(p, row, "oldest_pending_at");
         int status = over(p, pending);
+        bool stopped = error && strncmp(error, "stopped", strlen("stopped")) == 0;
         char label[80], a[40];
 
         measure(p, name, pending, "", p->warning, p->critical);
@@ -186,6 +188,8 @@ static void judge_webhook(Probe *p, const Record *row) {
         else if (status != PROBE_OK)
                 complain(p, status, "%s: %" PRId64 " events are waiting%s%s", name, pending,
                          error ? ": " : "", error ? error : "");
+        else if (stopped)
+                complain(p, PROBE_WARNING, "%s: %s", name, error);
         if (dead > 0)
                 complain(p, PROBE_WARNING, "%s: %" PRId64 " events were given up in the last day",
                          name, dead);
@@ -231,6 +235,7 @@ static int run(Ctl *c, const Args *a, Error *err) {
         size_t i = 0;
         int r = words_check(c, WORDS_CHECKS, "check", &name, err);
 
+        (void) signal(SIGPIPE, SIG_IGN); /* it would be none of the four ends */
         if (r >= 0)
                 r = read_options(c, a, &p, err);
         if (r < 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,16 +173,27 @@ static int64_t monotonic_ms(void) {
         return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* A reader that went away is noticed at once, not by the next event: it ends us as a write would. */
+static void pause_for_reader(Out *o) {
+        struct pollfd out = { .fd = o->fd };
+
+        if (poll(&out, 1, LOOK_MS) > 0) {
+                o->failed = EPIPE;
+                (void) raise(SIGPIPE);
+        }
+}
+
 /* Sleeps until the files have changed, and the database has had its rest. */
-static void wait_for_change(const char *path, const Look *seen, int64_t asked) {
+static void wait_for_change(Out *o, const char *path, const Look *seen, int64_t asked) {
         Look now;
         int64_t age;
 
         do {
-                (void) nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+                pause_for_reader(o);
                 now = look_at(path);
                 age = monotonic_ms() - asked;
-        } while (age < ASK_MS || (same_look(&now, seen) && age < ASK_ANYWAY_MS));
+        } while (!out_failed(o) &&
+                 (age < ASK_MS || (same_look(&now, seen) && age < ASK_ANYWAY_MS)));
 }
 
 /* A database that was put in place of the one that we knew may have a shorter log. */
@@ -227,7 +240,7 @@ static int follow(Log *l, EventFilter *f, Error *err) {
                 if (out_failed(&l->ctl->out) ||
                     (r < 0 && (first || !may_pass(r) || asked - well > GONE_MS)))
                         return r;
-                wait_for_change(path, &seen, asked);
+                wait_for_change(&l->ctl->out, path, &seen, asked);
         }
 }
 

@@ -7,6 +7,7 @@
 #include "ctl/command.h"
 #include "ctl/when.h"
 #include "ctl/writer.h"
+#include "store/store-target.h"
 
 #define FILTER_OPTIONS                                                              \
         { "account", 'a', "NAME", WORDS_ACCOUNTS, "only this account's" },          \
@@ -133,7 +134,9 @@ static int run_export(Ctl *c, const Args *a, Error *err) {
         int r = read_rows(c, a, false, &rows, err);
 
         if (r >= 0 && path) {
-                r = out_open_file(&c->out, path, err);
+                r = target_check(c->store, path, err);
+                if (r >= 0)
+                        r = out_open_file(&c->out, path, err);
                 if (r < 0)
                         rows_free(rows);
         }

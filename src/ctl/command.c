@@ -28,22 +28,41 @@ static int run_command(Ctl *c, int argc, char *argv[], Args *args, Error *err) {
         return r == PARSE_RUN ? args->command->run(c, args, err) : r == PARSE_DONE ? EXIT_OK : r;
 }
 
+/* What nobody gets to read is not known. */
+static int end_probe(Ctl *c, int status) {
+        Error err = { 0 };
+
+        if (out_finish(&c->out, &err) >= 0)
+                return status;
+        fprintf(stderr, "rosterctl: %s.\n", err.msg);
+        return PROBE_UNKNOWN;
+}
+
 /* Monitoring looks at the first line of standard output, and takes 3 for "cannot tell"; a "|" would
  * begin performance data. */
 static int tell_probe(Ctl *c, Error *err) {
         for (char *at = err->msg; *at; at++)
                 *at = *at == '|' ? '/' : *at;
         out_printf(&c->out, "ROSTERD UNKNOWN - %s\n", err->msg);
-        (void) out_finish(&c->out, NULL);
-        return PROBE_UNKNOWN;
+        return end_probe(c, PROBE_UNKNOWN);
+}
+
+/* Whether it is a probe that is asked for; before the command is known, by the first word that names
+ * one. */
+static bool is_probe(const Args *args, int argc, char *argv[]) {
+        const Command *command = args->command;
+
+        for (int i = 1; i < argc && !command; i++)
+                command = command_find(argv[i]);
+        return command && command->probe;
 }
 
 static int run(Ctl *c, int argc, char *argv[], Error *err) {
         Args args = { 0 };
         int r = run_command(c, argc, argv, &args, err), finished;
 
-        if (r < 0 && args.command && args.command->probe)
-                return tell_probe(c, err);
+        if (is_probe(&args, argc, argv))
+                return r < 0 ? tell_probe(c, err) : end_probe(c, r);
         if (r < 0 && c->out.path) /* a file is written whole or not at all */
                 return r;
         finished = out_finish(&c->out, r < 0 ? NULL : err);

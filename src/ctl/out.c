@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "store/store-target.h"
 
 #define WIDTH_DEFAULT 80
-#define FILE_MODE 0640 /* people's data, as in the database */
 
 static unsigned terminal_width(int fd) {
         struct winsize size = { 0 };
@@ -43,31 +43,33 @@ static int fail(Error *err, int error, const char *what, const char *path) {
         return error_set(err, -error, "cannot %s %s: %s", what, path, strerror(error));
 }
 
+/* A link to a file is followed: what it leads to is replaced, not the link.  Owned by the caller. */
+static char *follow_link(const char *path) {
+        struct stat link;
+
+        return lstat(path, &link) == 0 && S_ISLNK(link.st_mode) ? realpath(path, NULL)
+                                                                : strdup(path);
+}
+
 int out_open_file(Out *o, const char *path, Error *err) {
-        size_t size = strlen(path) + sizeof ".XXXXXX";
         struct stat st;
+        bool device = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 
         assert(o->len == 0 && !o->path);
-        if (stat(path, &st) == 0 &&
-            !S_ISREG(st.st_mode)) { /* a device or a pipe has no other name */
-                o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-                o->path = o->fd < 0 ? NULL : strdup(path);
-        } else {
-                o->path = strdup(path);
-                o->temporary = malloc(size);
-                if (!o->path || !o->temporary)
-                        return error_set(err, -ENOMEM, "out of memory");
-                (void) snprintf(o->temporary, size, "%s.XXXXXX", path);
-                o->fd = mkostemp(o->temporary, O_CLOEXEC);
-                if (o->fd < 0) {
-                        free(take_ptr(o->temporary));
-                        return fail(err, errno, "create", path);
-                }
-                if (fchmod(o->fd, FILE_MODE) < 0)
-                        return fail(err, errno, "set the mode of", path);
-        }
-        if (o->fd < 0)
+        o->path = device ? strdup(path) : follow_link(path);
+        if (!o->path)
                 return fail(err, errno, "open", path);
+        if (device) { /* or a pipe: written to as it is */
+                o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+                if (o->fd < 0)
+                        return fail(err, errno, "open", path);
+        } else {
+                int fd = target_create(o->path, &o->temporary);
+
+                if (fd < 0)
+                        return fail(err, -fd, "create", path);
+                o->fd = fd;
+        }
         o->terminal = o->colour = false;
         o->unicode = true;
         o->width = 0;
@@ -140,6 +142,7 @@ bool out_failed(const Out *o) {
 
 int out_finish(Out *o, Error *err) {
         const char *path = o->path ? o->path : "the output";
+        int r;
 
         out_flush(o);
         if (!o->failed && o->temporary && fsync(o->fd) < 0)
@@ -150,16 +153,17 @@ int out_finish(Out *o, Error *err) {
                 o->fd = -1;
         if (o->failed)
                 return fail(err, o->failed, "write", path);
-        if (o->temporary && rename(o->temporary, o->path) < 0)
-                return fail(err, errno, "give its name to", path);
+        r = o->temporary ? target_rename(o->temporary, o->path) : 0;
+        if (r < 0)
+                return fail(err, -r, "give its name to", path);
         free(take_ptr(o->temporary));
         return 0;
 }
 
 void out_clear(Out *o) {
         if (o->temporary)
-                (void) unlink(o->temporary);
-        if (o->path && o->fd >= 0)
+                target_remove();
+        if (o->path && o->fd > STDOUT_FILENO)
                 (void) close(o->fd);
         free(o->temporary);
         free(o->path);

@@ -27,7 +27,7 @@ typedef struct Out {
 
 /* Standard output. */
 void out_init(Out *o);
-/* Writes to path from now on; nothing may have been written yet.  mode is that of the new file. */
+/* Writes to path from now on; nothing may have been written yet.  A new file is 0600. */
 int out_open_file(Out *o, const char *path, Error *err);
 void out_text(Out *o, const char *text);
 void out_pad(Out *o, char c, size_t n);

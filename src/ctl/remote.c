@@ -9,13 +9,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/text.h"
 
-#define PATIENCE 30000 /* ms until the first answer; a run may then take its time */
+#define PATIENCE_STATUS 3000 /* the same where the database can tell as much */
+#define PATIENCE 30000       /* ms until the first answer; a run may then take its time */
 
 struct Remote {
         int fd;
@@ -23,6 +25,7 @@ struct Remote {
         Buffer in;
         json_object *body; /* of the last answer */
         bool answered;
+        int patience; /* ms until the first answer */
 };
 
 void remote_free(Remote *r) {
@@ -59,11 +62,14 @@ static int failed(const Remote *r, int error, Error *err) {
 
 static int dial(Remote *r, Error *err) {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
+        const struct timeval patience = { .tv_sec = r->patience / 1000 };
 
         if (strlen(r->path) >= sizeof address.sun_path)
                 return failed(r, ENAMETOOLONG, err);
         memcpy(address.sun_path, r->path, strlen(r->path));
         r->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (r->fd >= 0)
+                (void) setsockopt(r->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
         if (r->fd < 0 || connect(r->fd, (const struct sockaddr *) &address, sizeof address) < 0)
                 return failed(r, errno, err);
         return 0;
@@ -99,6 +105,7 @@ int remote_ask(Ctl *c, const ControlRequest *request, Remote **ret, Error *err) 
         if (!r)
                 return error_set(err, -ENOMEM, "out of memory");
         r->fd = -1;
+        r->patience = request->verb == CONTROL_STATUS ? PATIENCE_STATUS : PATIENCE;
         rc = ctl_database(c, &path, err);
         if (rc < 0)
                 return rc;
@@ -122,7 +129,7 @@ static int more(Remote *r, Error *err) {
         struct pollfd poll_for = { .fd = r->fd, .events = POLLIN };
         char portion[65536];
         ssize_t n;
-        int rc = poll(&poll_for, 1, r->answered ? -1 : PATIENCE);
+        int rc = poll(&poll_for, 1, r->answered ? -1 : r->patience);
 
         if (rc == 0)
                 return error_set(err, -ETIME, "rosterd does not answer");

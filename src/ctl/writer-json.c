@@ -11,7 +11,8 @@ static size_t plain_run(const char *text, size_t len, bool *ret_ascii) {
         unsigned char all = 0;
         size_t i = 0;
 
-        while (i < len && (unsigned char) text[i] >= 0x20 && text[i] != '"' && text[i] != '\\')
+        while (i < len && (unsigned char) text[i] >= 0x20 && text[i] != 0x7f && text[i] != '"' &&
+               text[i] != '\\')
                 all |= (unsigned char) text[i++];
         *ret_ascii = all < 0x80;
         return i;
@@ -24,17 +25,41 @@ static void write_escaped(Out *o, char c) {
                 out_printf(o, "\\u%04x", (unsigned) (unsigned char) c);
 }
 
+/* What a terminal may act upon: the code point of a C1 control, of what breaks lines or of what turns
+ * the direction of text; 0: none. */
+static unsigned dangerous(const char *text, size_t n) {
+        const unsigned char *u = (const unsigned char *) text;
+        unsigned c;
+
+        if (n == 2 && u[0] == 0xc2 && u[1] < 0xa0)
+                return u[1];
+        if (n != 3 || u[0] != 0xe2)
+                return 0;
+        c = 0x2000U | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU);
+        return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+}
+
 /* What is not UTF-8 becomes U+FFFD, byte by byte. */
 static void write_run(Out *o, const char *text, size_t len) {
-        if (text_is_utf8(text, len)) {
+        bool valid = text_is_utf8(text, len);
+
+        if (valid && !memchr(text, 0xc2, len) && !memchr(text, 0xe2, len)) {
                 out_write(o, text, len);
                 return;
         }
-        for (size_t i = 0; i < len; i++) {
-                if ((unsigned char) text[i] < 0x80)
-                        out_char(o, text[i]);
-                else
+        while (len > 0) {
+                size_t n = text_utf8_length(text, len);
+                unsigned c = dangerous(text, n);
+
+                if (n == 0 || (!valid && n > 1)) {
+                        n = 1;
                         out_text(o, "\xef\xbf\xbd");
+                } else if (c)
+                        out_printf(o, "\\u%04x", c);
+                else
+                        out_write(o, text, n);
+                text += n;
+                len -= n;
         }
 }
 
@@ -54,6 +79,22 @@ void json_write_string(Out *o, const char *text, size_t len) {
                 len -= part;
         }
         out_char(o, '"');
+}
+
+/* JSON as rosterd wrote it: what is dangerous there is within strings. */
+static void write_json(Out *o, const char *text, size_t len) {
+        while (len > 0) {
+                const char *del = memchr(text, 0x7f, len);
+                size_t part = del ? (size_t) (del - text) : len;
+
+                write_run(o, text, part);
+                if (del) {
+                        write_escaped(o, *del);
+                        part++;
+                }
+                text += part;
+                len -= part;
+        }
 }
 
 /* Infinities are numbers to SQLite, but not to JSON. */
@@ -77,7 +118,7 @@ static void write_value(Out *o, const Column *column, const Cell *c) {
                 return;
         case CELL_TEXT:
                 if (column->type == COLUMN_JSON)
-                        out_write(o, c->text, c->len); /* rosterd wrote it */
+                        write_json(o, c->text, c->len);
                 else
                         json_write_string(o, c->text, c->len);
                 return;

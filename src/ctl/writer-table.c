@@ -10,11 +10,12 @@
 #include "ctl/writer-internal.h"
 
 #define HELD_ROWS 500
-#define GAP 2           /* between columns */
-#define LEAST_TEXT 16   /* of a column of text, as long as others can be left out */
-#define NARROW 8        /* of any column */
-#define RANK_EXTRA 8    /* from this rank on: only where everything fits whole */
-#define CELL_SHOWN 1024 /* bytes of a cell on a terminal; more fit on none */
+#define HELD_BYTES ((size_t) 1 << 20) /* or so much of them, whichever comes first */
+#define GAP 2                         /* between columns */
+#define LEAST_TEXT 16                 /* of a column of text, as long as others can be left out */
+#define NARROW 8                      /* of any column */
+#define RANK_EXTRA 8                  /* from this rank on: only where everything fits whole */
+#define CELL_SHOWN 1024               /* bytes of a cell on a terminal; more fit on none */
 
 /* A cell, cleaned and ready to be shown. */
 typedef struct Held {
@@ -26,7 +27,7 @@ typedef struct Held {
 
 typedef struct Table {
         Held *held; /* by row and column; the first row is used again for all that come later */
-        size_t n_held;
+        size_t n_held, held_bytes;
         char *time;  /* what the times of a row are shown as */
         size_t last; /* visible column */
         size_t *width;
@@ -120,14 +121,14 @@ static size_t widest(const Writer *w, const Table *t, bool spare) {
 /* A column without a value in any row says nothing, once all rows are known. */
 static void hide_empty(Writer *w) {
         Table *t = w->state;
+        bool is_all = t->n_held < HELD_ROWS && t->held_bytes <= HELD_BYTES;
 
         for (size_t i = 0; i < w->n; i++) {
                 size_t row = 0;
 
                 while (row < t->n_held && t->held[row * w->n + i].len == 0)
                         row++;
-                if (row == t->n_held && t->n_held > 0 && t->n_held < HELD_ROWS &&
-                    w->columns[i].rank > 1)
+                if (row == t->n_held && t->n_held > 0 && is_all && w->columns[i].rank > 1)
                         t->hidden[i] = true;
         }
 }
@@ -336,12 +337,15 @@ static void row(Writer *w, const Cell *cells) {
                         w->out->failed = ENOMEM;
                         return;
                 }
-                if (!t->settled && line[i].width > t->width[i])
-                        t->width[i] = line[i].width;
+                if (!t->settled) {
+                        t->held_bytes += line[i].len;
+                        if (line[i].width > t->width[i])
+                                t->width[i] = line[i].width;
+                }
         }
         if (t->settled)
                 write_line(w, line, false);
-        else if (++t->n_held == HELD_ROWS)
+        else if (++t->n_held == HELD_ROWS || t->held_bytes > HELD_BYTES)
                 release_held(w);
 }
 

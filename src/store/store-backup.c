@@ -8,17 +8,42 @@
 #include <unistd.h>
 
 #include "store/store-read-internal.h"
-
-#define FILE_MODE 0640
+#include "store/store-target.h"
 
 static int cannot(Error *err, int error, const char *what, const char *path) {
         return error_set(err, -error, "cannot %s the backup %s: %s", what, path, strerror(error));
 }
 
-static bool is_same_file(const char *a, const char *b) {
-        struct stat x, y;
+/* A log that an older database left beside path would be taken for one of the copy. */
+static int check_beside(const char *path, Error *err) {
+        static const char *const logs[] = { "-wal", "-journal" };
 
-        return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+        for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
+                CLEANUP_FREE char *beside = NULL;
+                struct stat st;
+
+                if (asprintf(&beside, "%s%s", path, logs[i]) < 0) {
+                        beside = NULL;
+                        return error_set(err, -ENOMEM, "out of memory");
+                }
+                if (lstat(beside, &st) == 0 && st.st_size > 0)
+                        return error_set(err, -EEXIST,
+                                         "%s would change what the backup holds; remove it, or"
+                                         " name another file",
+                                         beside);
+        }
+        return 0;
+}
+
+static int check_target(const Store *s, const char *path, Error *err) {
+        struct stat st;
+        int r = target_check(s, path, err);
+
+        if (r >= 0 && stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+                r = error_set(err, S_ISDIR(st.st_mode) ? -EISDIR : -EEXIST,
+                              "%s is %s; name a file for the backup", path,
+                              S_ISDIR(st.st_mode) ? "a directory" : "no regular file");
+        return r < 0 ? r : check_beside(path, err);
 }
 
 /* What failed on the side of the copy. */
@@ -69,38 +94,35 @@ static int write_copy(Store *s, const char *temporary, const char *path, Error *
 
 /* On failure the error is that of the close or the sync, which may be the first to meet a full disk. */
 static int settle(const char *temporary, const char *path, Error *err) {
-        int fd = open(temporary, O_RDWR | O_CLOEXEC), r = 0;
+        int fd = open(temporary, O_RDWR | O_CLOEXEC), r = 0, error;
 
         if (fd < 0)
                 return cannot(err, errno, "sync", path);
-        if (fchmod(fd, FILE_MODE) < 0 || fsync(fd) < 0)
+        if (fsync(fd) < 0)
                 r = cannot(err, errno, "sync", path);
         if (close(fd) < 0 && r == 0)
                 r = cannot(err, errno, "write", path);
-        if (r == 0 && rename(temporary, path) < 0)
-                r = cannot(err, errno, "give its name to", path);
+        if (r == 0)
+                r = check_beside(path, err);
+        if (r == 0 && (error = -target_rename(temporary, path)) != 0)
+                r = cannot(err, error, "give its name to", path);
         return r;
 }
 
 int store_backup(Store *s, const char *path, Error *err) {
-        size_t size = strlen(path) + sizeof ".XXXXXX";
-        CLEANUP_FREE char *temporary = malloc(size);
-        int fd, r;
+        CLEANUP_FREE char *temporary = NULL;
+        int fd, r = check_target(s, path, err);
 
-        if (!temporary)
-                return error_set(err, -ENOMEM, "out of memory");
-        if (is_same_file(s->path, path))
-                return error_set(err, -EEXIST, "%s is the database itself; name another file",
-                                 path);
-        (void) snprintf(temporary, size, "%s.XXXXXX", path);
-        fd = mkostemp(temporary, O_CLOEXEC);
+        if (r < 0)
+                return r;
+        fd = target_create(path, &temporary);
         if (fd < 0)
-                return cannot(err, errno, "create", path);
+                return cannot(err, -fd, "create", path);
         (void) close(fd);
         r = write_copy(s, temporary, path, err);
         if (r >= 0)
                 r = settle(temporary, path, err);
         if (r < 0)
-                (void) unlink(temporary);
+                target_remove();
         return r;
 }

@@ -3,6 +3,7 @@
  * files, change settings, run for ever) is refused here. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,8 +12,13 @@
 
 #define LOOK_AT_CLOCK 10000 /* steps of SQLite's machine */
 #define HEAP_MAX (INT64_C(512) << 20)
-#define VALUE_MAX (64 << 20)
+#define VALUE_MAX 1000000
+#define PATTERN_MAX 1000
+#define GRACE_MS 500 /* beyond the limit, for SQLite to end by itself */
 #define NOT_READING "the query would do more than read; write one SELECT"
+
+/* When the step that runs now is overdue, ms of the monotonic clock; 0: none runs. */
+static _Atomic int64_t overdue_at;
 
 static int64_t monotonic_ms(void) {
         struct timespec ts;
@@ -85,9 +91,22 @@ static int explain(const Rows *r, int code, Error *err) {
         }
 }
 
-static int next(Rows *r, Error *err) {
-        int step = rows_step(r, err);
+bool store_query_is_overdue(void) {
+        int64_t at = atomic_load(&overdue_at);
 
+        return at && monotonic_ms() > at;
+}
+
+/* What others do between two rows, such as waiting for a reader, takes nothing from the limit. */
+static int next(Rows *r, Error *err) {
+        int64_t begin = monotonic_ms();
+        int step;
+
+        r->deadline = begin + r->left;
+        atomic_store(&overdue_at, r->deadline + GRACE_MS);
+        step = rows_step(r, err);
+        atomic_store(&overdue_at, 0);
+        r->left -= monotonic_ms() - begin;
         return step < 0 ? explain(r, step, err) : step;
 }
 
@@ -96,6 +115,7 @@ static void restrain(Rows *r) {
 
         (void) sqlite3_hard_heap_limit64(HEAP_MAX);
         (void) sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+        (void) sqlite3_limit(db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN_MAX);
         (void) sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
         (void) sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
         (void) sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
@@ -145,7 +165,7 @@ int store_query(Store *s, const char *sql, int64_t limit_ms, Rows **ret, Error *
                 return error_set(err, -ENOMEM, "out of memory");
         r->store = s;
         r->what = "answering the query";
-        r->limit = limit_ms;
+        r->limit = r->left = limit_ms;
         r->deadline = monotonic_ms() + limit_ms;
         r->next = next;
         restrain(r);

@@ -15,11 +15,11 @@ struct Rows {
         const char *what;  /* completes "while …" */
         size_t n, n_cells; /* columns that are given out; cells of the statement */
         Cell *cells;
-        bool *wanted;      /* by column; NULL: all */
-        RowsNext next;     /* NULL: step and take the columns as they are */
-        struct Past *past; /* of next */
-        int64_t deadline;  /* of store_query(), ms of the monotonic clock */
-        int64_t limit;
+        bool *wanted;        /* by column; NULL: all */
+        RowsNext next;       /* NULL: step and take the columns as they are */
+        struct Past *past;   /* of next */
+        int64_t deadline;    /* of store_query(), ms of the monotonic clock */
+        int64_t limit, left; /* ms inside SQLite */
 };
 
 /* A question made of fmt (sqlite3_mprintf(), where %Q quotes a text). */

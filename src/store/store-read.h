@@ -111,10 +111,15 @@ int store_read(Store *s, ReadTable what, Rows **ret, Error *err);
  * only reading.  The Store is good for nothing else afterwards. */
 int store_query(Store *s, const char *sql, int64_t limit_ms, Rows **ret, Error *err);
 
+/* Whether SQLite is at one operation, which cannot be interrupted, well beyond limit_ms.  For signal
+ * handlers, too. */
+bool store_query_is_overdue(void);
+
 /* ---- keeping it ---- */
 
 /* Writes the database as it is at one instant to path, while rosterd goes on writing: a single file,
- * 0640, which takes its name once it is whole.  -EEXIST: path is the database itself. */
+ * 0600, which takes its name once it is whole.  -EEXIST: path is the database itself or one of its
+ * files, not a regular file, or has a log of another database beside it. */
 int store_backup(Store *s, const char *path, Error *err);
 
 /* Runs for each finding of store_verify(); fault: something is wrong, else what was looked at. */

@@ -363,6 +363,18 @@ ANSWERS = {
 }
 
 
+@pytest.mark.parametrize("backlog", [0, 8])
+def test_status_of_a_daemon_that_does_not_answer(roster, ctl, backlog):
+    roster.once()
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as waiting:
+        listener.bind(roster.settings["control_socket"])
+        listener.listen(backlog)
+        if backlog == 0:  # nor takes another call
+            waiting.connect(roster.settings["control_socket"])
+        said = ctl.ok("status", timeout=25)  # a run's patience is longer
+        assert " ok " in said and "This is what the database says; rosterd" in said
+
+
 def serve(listener, answers):
     for answer in answers:
         connection = listener.accept()[0]

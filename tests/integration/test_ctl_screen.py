@@ -157,7 +157,7 @@ def test_export_to_a_file_is_whole_or_not_there(told, ctl, tmp_path):
     path.write_text("what was there before")
     assert ctl.ok("export", "-o", str(path)) == ""
     assert path.read_bytes().decode() == ctl.ok("export", binary_output=True).decode()
-    assert oct(path.stat().st_mode & 0o777) == "0o640"
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
     said = ctl.fails(66, "export", "-o", str(tmp_path / "no" / "where.csv"))
     assert "cannot create" in said
     # a failure before the first row leaves nothing either

@@ -48,6 +48,26 @@ def copy(told, tmp_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def large(told, tmp_path_factory):
+    """One that takes a while to be read."""
+    path = str(tmp_path_factory.mktemp("large") / "large.db")
+    Rosterctl("-d", told.database).ok("backup", path)
+    add_users(path, 1500)
+    return path
+
+
+def add_users(path, times):
+    with sqlite3.connect(path) as db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(user_data)") if row[1] != "row"]
+        columns = ", ".join(names)
+        picked = ", ".join("n.value || '-' || user_id" if name == "user_id" else name
+                           for name in names)
+        db.execute("CREATE TEMP TABLE numbers AS WITH RECURSIVE t(value) AS (SELECT 1 UNION ALL"
+                   f" SELECT value + 1 FROM t WHERE value < {times}) SELECT value FROM t")
+        db.execute(f"INSERT INTO user_data ({columns}) SELECT {picked} FROM user_data u, numbers n")
+
+
 # ---- query ----
 
 def test_query_answers_in_every_format(told, ctl):
@@ -95,14 +115,64 @@ def test_query_says_what_is_wrong(ctl):
     assert "takes a duration" in ctl.fails(2, "query", "--timeout", "soon", "SELECT 1")
 
 
+# Hours of one opcode: each of many places compares half a value before it differs.
+ONE_LONG_OPERATION = ("SELECT instr(replace(hex(zeroblob(480000)), '00', '00') || x'00',"
+                      " replace(hex(zeroblob(240000)), '00', '00') || 'b')")
+
+
+def test_query_counts_only_its_own_time(ctl):
+    """A reader that takes its time does not make it fail."""
+    sql = "SELECT hex(zeroblob(20000)) AS x FROM users"
+    child = subprocess.Popen([binary(), *ctl.general, "query", "--timeout", "1s", "-f", "csv", sql],
+                             env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    time.sleep(2.5)  # the pipe is full long before
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (0, b"") and out.count(b"\r\n") == 61
+
+
+def test_query_of_large_values_takes_little_memory(ctl):
+    if os.environ.get("ROSTERD_SANITIZED"):
+        pytest.skip("sanitizers take memory of their own")
+    sql = "SELECT hex(zeroblob(400000)) AS x FROM users u, users v LIMIT 300"
+    script = 'ulimit -v 120000; exec "$@" >/dev/null'
+    done = subprocess.run(["sh", "-c", script, "sh", binary(), *ctl.general, "query", sql],
+                          env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_query_has_an_end(ctl):
     endless = "WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t) SELECT {} FROM t"
     assert "longer than 300ms" in ctl.fails(75, "query", "--timeout", "300ms",
                                             endless.format("count(*)"))
     assert "too big" in ctl.fails(2, "query",
                                   "SELECT group_concat(hex(zeroblob(1000000))) FROM users")
-    sort = "SELECT hex(zeroblob(9000000)) || user_id AS x FROM users ORDER BY x"
+    assert "longer than 300ms" in ctl.fails(75, "query", "--timeout", "300ms", ONE_LONG_OPERATION)
+    assert "too complex" in ctl.fails(2, "query", "SELECT 'a' LIKE hex(zeroblob(600))")
+    sort = ("SELECT hex(zeroblob(400000)) || u.user_id AS x FROM users u, users v ORDER BY x")
     assert "too much memory" in ctl.fails(74, "query", sort)
+
+
+HOSTILE = "a\x7f\u0085\u009b31m\u202e\u2066\u2028\u00e9\u2027\u202f\u2065"
+
+
+def test_no_format_speaks_to_the_terminal(ctl):
+    sql = f"SELECT '{HOSTILE}' AS detail, 1 AS n"
+    for form in ("json", "ndjson"):
+        text = ctl.ok("query", sql, "-f", form)
+        assert "\\u007f\\u0085\\u009b31m\\u202e\\u2066\\u2028\u00e9\u2027\u202f\u2065" in text
+        row = json.loads(text)
+        assert (row[0] if form == "json" else row)["detail"] == HOSTILE
+    screen = ctl.screen("query", sql + ", '\x1b[2J' AS e", "-f", "csv")
+    assert not set("\x1b\x7f\u0085\u009b") & set(screen) and "31m" in screen and "?[2J" in screen
+    assert HOSTILE in ctl.ok("query", sql, "-f", "csv")
+
+
+def test_csv_formulas(ctl):
+    for begin in ("=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"):
+        text = ctl.ok("query", f"SELECT '{begin}A1' AS x", "-f", "csv", binary_output=True).decode()
+        assert text == f"x\r\n\"'{begin}A1\"\r\n"
+    assert "\uff21" in ctl.ok("query", "SELECT '\uff21A1' AS x", "-f", "csv")
 
 
 # ---- check ----
@@ -165,6 +235,10 @@ def test_check_webhooks(copy):
         db.execute("UPDATE sink_data SET cursor = ?, last_error = 'HTTP 503' WHERE sink LIKE 'web%'",
                    (last - 2,))
     assert "ops: 2 events are waiting: HTTP 503" in probe(mine, 1, "webhooks", "-w", "1")[0]
+    with sqlite3.connect(copy) as db:
+        db.execute("UPDATE sink_data SET last_error = 'stopped until a reload: HTTP 410'"
+                   " WHERE sink LIKE 'web%'")
+    assert "ops: stopped until a reload: HTTP 410" in probe(mine, 1, "webhooks")[0]
     time.sleep(1.1)
     assert "has been waiting for" in probe(mine, 2, "webhooks", "--max-age", "1s")[0]
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -188,6 +262,16 @@ def test_check_cannot_tell(ctl, tmp_path):
     probe(ctl, 3)
     probe(ctl, 3, "suspended", "-w", "many")
     probe(ctl, 3, "suspended", "-a", "nowhere")
+    for general in (("-f", "xml"), ("--bogus",)):
+        done = Rosterctl(*general).run("check", "sync")
+        assert done.returncode == 3, done.stderr
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = ctl.run("check", "sync", "--max-age", "1d", stdout=full)
+    assert done.returncode == 3 and "No space left" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as broken:
+        assert ctl.run("check", "sync", "--max-age", "1d", stdout=broken).returncode == 3
 
 
 # ---- who may read, and how much it takes ----
@@ -251,14 +335,7 @@ def test_memory_does_not_grow_with_the_roster(copy):
                 ("export", "--as-of", "now"), ("users", "-r", "Registered"), ("status",),
                 ("query", "SELECT * FROM users", "-f", "csv"), ("show", "nobody@example.com")]
     before = [most(*args) for args in commands[:-1]]
-    with sqlite3.connect(copy) as db:
-        names = [row[1] for row in db.execute("PRAGMA table_info(user_data)") if row[1] != "row"]
-        columns = ", ".join(names)
-        picked = ", ".join("n.value || '-' || user_id" if name == "user_id" else name
-                           for name in names)
-        db.execute("CREATE TEMP TABLE numbers AS WITH RECURSIVE t(value) AS (SELECT 1 UNION ALL"
-                   " SELECT value + 1 FROM t WHERE value < 1000) SELECT value FROM t")
-        db.execute(f"INSERT INTO user_data ({columns}) SELECT {picked} FROM user_data u, numbers n")
+    add_users(copy, 1000)
     after = [most(*args) for args in commands[:-1]]
     assert len(Rosterctl("-d", copy).ok("export").splitlines()) == 60061
     for args, small, large in zip(commands, before, after):
@@ -277,7 +354,7 @@ def test_backup_while_the_daemon_writes(tmp_path):
             for number in range(6):  # in the middle of the first import, and of mass changes
                 path = str(tmp_path / f"backup-{number}.db")
                 assert ctl.ok("backup", path) == ""
-                assert os.stat(path).st_mode & 0o777 == 0o640
+                assert os.stat(path).st_mode & 0o777 == 0o600
                 assert not os.path.exists(path + "-wal")
                 mine = Rosterctl("-d", path)
                 assert "failed" not in mine.ok("verify")
@@ -304,6 +381,67 @@ def test_backup_refuses(told, ctl, tmp_path):
     assert "is the database itself" in ctl.fails(73, "backup", str(tmp_path / "link.db"))
     assert "cannot create the backup" in ctl.fails(66, "backup", str(tmp_path / "no" / "b.db"))
     assert ctl.ok("verify").count("  ok ") == 4
+
+
+@pytest.mark.parametrize("command", [["export", "-o"], ["backup"]])
+def test_the_files_of_the_database_are_no_target(told, ctl, tmp_path, command):
+    os.symlink(os.path.dirname(told.database), tmp_path / "folder")
+    name = os.path.basename(told.database)
+    there = sorted(os.listdir(os.path.dirname(told.database)))
+    for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
+        for path in (told.database + suffix, str(tmp_path / "folder" / (name + suffix))):
+            assert "is the database itself" in ctl.fails(73, *command, path)
+    os.link(told.database, tmp_path / "other-name")
+    assert "is the database itself" in ctl.fails(73, *command, str(tmp_path / "other-name"))
+    assert sorted(os.listdir(os.path.dirname(told.database))) == there
+
+
+def test_backup_replaces_only_files(ctl, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in ctl.fails(73, "backup", str(tmp_path / "pipe"))
+    assert "no regular file" in ctl.fails(73, "backup", "/dev/null")
+    assert "is a directory" in ctl.fails(73, "backup", str(tmp_path))
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_backup_beside_the_log_of_an_older_database(ctl, tmp_path, suffix):
+    path = tmp_path / "b.db"
+    (tmp_path / ("b.db" + suffix)).write_bytes(b"x")
+    assert "remove it, or name another file" in ctl.fails(73, "backup", str(path))
+    assert os.listdir(tmp_path) == ["b.db" + suffix]
+    (tmp_path / ("b.db" + suffix)).write_bytes(b"")
+    ctl.ok("backup", str(path))
+
+
+def test_export_follows_a_link(ctl, tmp_path):
+    (tmp_path / "real").write_text("before")
+    os.symlink("real", tmp_path / "link")
+    ctl.ok("export", "-o", str(tmp_path / "link"))
+    assert os.path.islink(tmp_path / "link")
+    assert (tmp_path / "real").read_text().startswith("account,")
+
+
+@pytest.mark.parametrize("command", [["export", "-o"], ["backup"]])
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_half_file(large, tmp_path, command, sig):
+    for number in range(20):  # it may be done before the signal comes
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        child = subprocess.Popen([binary(), "-d", large, *command, str(folder / "out")],
+                                 env=environment(), stdin=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: os.listdir(folder), TIMEOUT)
+            child.send_signal(sig)
+            status = child.wait(60)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait(10)
+        if status == -sig:
+            break
+        assert status == 0 and os.listdir(folder) == ["out"]
+    assert status == -sig and os.listdir(folder) == []
 
 
 def test_verify_finds(copy):
@@ -419,6 +557,13 @@ def test_follow_asks_the_database_at_most_once_a_second(copy):
         f.child.send_signal(signal.SIGINT)
         assert f.child.wait(10) == -signal.SIGINT
     db.close()
+
+
+def test_follow_ends_with_its_reader(copy):
+    with Follower("-d", copy, "events", "--follow", "-f", "ndjson") as f:
+        wait_until(f.events, TIMEOUT)
+        f.child.stdout.close()
+        assert f.child.wait(TIMEOUT) == -signal.SIGPIPE and f.child.stderr.read() == b""
 
 
 def test_follow_needs_lines(ctl):
