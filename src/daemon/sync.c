@@ -226,7 +226,7 @@ static void on_credentials(const CredentialsAnswer *answer, void *userdata) {
                 fail(s, &err);
                 return;
         }
-        (void) snprintf(text, sizeof text, "%.120s (%.110s)", s->refusal, err.msg);
+        (void) snprintf(text, sizeof text, "%.165s (%.70s)", s->refusal, err.msg);
         fail_page(s, text);
 }
 
@@ -239,7 +239,7 @@ static void get_credentials(Sync *s, const AwsKeys *refused) {
                 fail(s, &err);
 }
 
-/* The service says that the keys have expired: others, once for each page. */
+/* The service does not take the keys, or no longer: others, once for each page. */
 static void renew_credentials(Sync *s, const char *refusal) {
         if (s->renewed) {
                 fail_page(s, refusal);

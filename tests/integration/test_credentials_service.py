@@ -37,6 +37,17 @@ def aws(chime):
 NO_KEYS = {"access_key_id": None, "secret_access_key": None}
 
 
+def helper(tmp_path, text):
+    """A credential_process; each time that it runs shows in runs_of_helper()."""
+    (tmp_path / "helper").write_text(f"#!/bin/sh\necho x >>{tmp_path}/ran\n{text}")
+    (tmp_path / "helper").chmod(0o755)
+    (tmp_path / "aws-config").write_text(f"[default]\ncredential_process = {tmp_path}/helper\n")
+
+
+def runs_of_helper(tmp_path):
+    return (tmp_path / "ran").read_text().count("x") if (tmp_path / "ran").exists() else 0
+
+
 def account(role=None, **more):
     """A section with SOURCE's keys, or a role of them."""
     keys = {"access_key_id": SOURCE, "secret_access_key": secret_of(SOURCE)}
@@ -164,6 +175,44 @@ def test_expired_session_and_no_other_keys(roster, chime, aws):
     assert error.startswith("page 1: the service answered 403 ExpiredTokenException")
     assert error.endswith("(assume-role from explicit has no others to give)")
     assert len(chime.log()) == 1 and len(aws.seen("AssumeRole")) == 2
+
+
+def test_keys_that_were_rotated(roster, chime, tmp_path):
+    """A helper's keys say no expiry: what tells that they are over is the service."""
+    def rotate(access_key):
+        chime.control("DELETE", "credentials")
+        chime.add_credential(access_key, secret_of(access_key))
+        (tmp_path / "keys.new").write_text(json.dumps(
+            {"Version": 1, "AccessKeyId": access_key, "SecretAccessKey": secret_of(access_key)}))
+        os.rename(tmp_path / "keys.new", tmp_path / "keys.json")
+
+    helper(tmp_path, f"cat {tmp_path}/keys.json\n")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    rotate("AKIA" + "A" * 16)
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        roster.sync_now()
+        assert runs_of_helper(tmp_path) == 1
+        rotate("AKIA" + "B" * 16)
+        roster.sync_now()
+        assert [run["outcome"] for run in roster.run_rows()] == ["complete"] * 3
+        assert runs_of_helper(tmp_path) == 2
+
+
+def test_keys_that_are_denied_are_kept(roster, chime, tmp_path):
+    """AccessDenied and the like are about the policy: others would not help."""
+    key = key_id("helper")
+    chime.add_credential(key, secret_of(key))
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"cat {tmp_path}/keys.json\n")
+    chime.fault("status", exception="ForbiddenException", times=1)
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    roster.once(status=1)
+    assert "ForbiddenException" in roster.run_rows()[-1]["error"]
+    assert runs_of_helper(tmp_path) == 1
 
 
 def test_keys_of_a_file_that_has_changed(roster, chime, tmp_path):
