@@ -2,6 +2,7 @@
 """The running daemon and its keys: a role for each account, renewal, keys that the service no longer
 takes, endpoints that hang."""
 
+import itertools
 import json
 import os
 import signal
@@ -289,6 +290,32 @@ def test_a_hanging_helper_delays_nobody_and_dies_with_the_daemon(roster, chime, 
             return True
 
     wait_until(lambda: all(gone(pid) for pid in pids), message="the helper's end")
+
+
+def test_helpers_that_hang_take_no_turns(tmp_path):
+    """More accounts than may be synced at a time wait for keys; once they have them, they take turns."""
+    key = key_id("helper")
+    ids = [f"{i}b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed" for i in range(4)]
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"for i in $(seq 500); do [ -e {tmp_path}/go ] && exec cat {tmp_path}/keys.json\n"
+           "sleep 0.1; done\n")
+    with Emulator(users=250, accounts=ids) as chime:
+        for access_key in SOURCE, key:
+            chime.add_credential(access_key, secret_of(access_key))
+        accounts = {f"h{i}": {**NO_KEYS, "account_id": ids[i]} for i in range(3)}
+        accounts["good"] = account(account_id=ids[3])
+        roster = Rosterd(tmp_path, chime, accounts, concurrency=1, interval="1h")
+        roster.env = {"HOME": str(tmp_path)}
+        with roster:
+            roster.wait_line("good: baseline taken: 250 users")
+            wait_until(lambda: [run["outcome"] for run in roster.run_rows()].count("running") == 3,
+                       message="all others")
+            (tmp_path / "go").touch()
+            wait_until(lambda: roster.complete_runs() == 4, message="the runs of those that waited")
+        turns = [name for name, _ in itertools.groupby(r["account"] for r in chime.log())]
+        assert len(chime.log()) > 4 and sorted(turns) == ids
+    assert runs_of_helper(tmp_path) == 1
 
 
 def test_what_a_helper_says_is_told_without_secrets(roster, chime, tmp_path):
