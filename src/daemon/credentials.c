@@ -29,6 +29,7 @@ struct Identity {
         char account[80]; /* one that has it, for the log */
         AwsKeys keys;
         bool has_keys;
+        bool outdated; /* see credentials_outdate() */
         bool local; /* the keys cost nothing to look up again, and are, each time */
         char provider[64];
         AwsFetch *fetch;
@@ -95,6 +96,18 @@ static void settle(CredentialsRequest *r, const Error *why) {
                 (void) error_set(&r->error, -EKEYREJECTED, "%s has no others to give",
                                  r->identity->provider);
         (void) sd_event_source_set_enabled(r->identity->hand_out, SD_EVENT_ONESHOT);
+}
+
+/* All that wait.  Returns whether any did. */
+static bool settle_all(Identity *i, const Error *why) {
+        bool any = false;
+
+        for (CredentialsRequest *r = i->requests; r; r = r->next)
+                if (!r->due) {
+                        any = true;
+                        settle(r, why);
+                }
+        return any;
 }
 
 /* ---- identities ---- */
@@ -174,7 +187,7 @@ static void tell_failure(const Identity *i, const Error *why) {
 
 static void on_fetched(const AwsResult *result, void *userdata) {
         Identity *i = userdata;
-        bool waited_for = false;
+        bool waited_for;
 
         (void) snprintf(i->provider, sizeof i->provider, "%s", result->provider);
         if (result->code == 0) {
@@ -182,16 +195,13 @@ static void on_fetched(const AwsResult *result, void *userdata) {
                 i->keys = *result->keys;
                 *result->keys = (AwsKeys){ 0 };
                 i->has_keys = true;
+                i->outdated = false;
                 i->local = result->local;
                 if (result->note)
                         log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s",
                                  i->account, result->note);
         }
-        for (CredentialsRequest *r = i->requests; r; r = r->next)
-                if (!r->due) {
-                        waited_for = true;
-                        settle(r, result->code < 0 ? &result->error : NULL);
-                }
+        waited_for = settle_all(i, result->code < 0 ? &result->error : NULL);
         if (result->code < 0 && !waited_for && i->has_keys)
                 tell_failure(i, &result->error);
         aws_fetch_free(take_ptr(i->fetch));
@@ -208,7 +218,7 @@ static bool keys_will_do(const Identity *i, const CredentialsRequest *r, bool *r
         AwsFreshness freshness = aws_keys_freshness(&i->keys, time_now_ms());
 
         *renew = freshness != AWS_FRESH;
-        return i->has_keys && !i->local && (freshness == AWS_FRESH || freshness == AWS_ADVISORY) &&
+        return i->has_keys && !i->outdated && !i->local && (freshness == AWS_FRESH || freshness == AWS_ADVISORY) &&
                !(r->has_refused && aws_keys_equal(&r->refused, &i->keys));
 }
 
@@ -285,6 +295,19 @@ void credentials_free(Credentials *c) {
         }
         (void) sd_event_unref(c->event);
         free(c);
+}
+
+void credentials_outdate(Credentials *c) {
+        for (Identity *i = c->identities; i; i = i->next) {
+                Error err = { 0 };
+
+                i->outdated = true;
+                if (!i->fetch)
+                        continue;
+                aws_fetch_free(take_ptr(i->fetch));
+                if (fetch(i, &err) < 0)
+                        (void) settle_all(i, &err);
+        }
 }
 
 static bool is_wanted(const Identity *i, const Config *config) {

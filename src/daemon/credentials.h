@@ -40,5 +40,9 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
 /* Takes the request back, without on_ready. */
 void credentials_cancel(CredentialsRequest *r);
 
+/* What is outside the configuration (AWS's files, say) may have changed: keys at hand are not given
+ * out any more, and fetches begin anew. */
+void credentials_outdate(Credentials *c);
+
 /* Forgets the keys of identities that no account of this configuration has any more. */
 void credentials_prune(Credentials *c, const Config *config);

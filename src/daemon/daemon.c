@@ -230,6 +230,7 @@ static void reload(Daemon *d) {
                 r = batch_flush(d->batch, &err);
         if (r >= 0)
                 r = bind_accounts(d->store, fresh, &keys, &err);
+        credentials_outdate(d->credentials);
         if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
         if (r < 0) {

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from aws import ROLE, Aws, json_keys, key_id, secret_of, time_text, token_of
+from control import ask
 from emulator import Emulator
 from rosterd import Rosterd, wait_until
 
@@ -36,6 +37,13 @@ def aws(chime):
 
 
 NO_KEYS = {"access_key_id": None, "secret_access_key": None}
+
+
+def again(roster):
+    """A further run of each account without a reload, which would have all keys fetched anew."""
+    done = len(roster.run_rows())
+    ask(roster, "sync", wait=True)
+    assert len(roster.run_rows()) > done
 
 
 def helper(tmp_path, text):
@@ -94,7 +102,7 @@ def test_accounts_of_one_identity_share_its_keys(roster, chime, aws):
     with roster:
         roster.wait_line("acme: baseline taken")
         roster.wait_line("beta: baseline taken")
-        roster.sync_now()
+        again(roster)
     assert len(aws.seen("AssumeRole")) == 1
 
 
@@ -105,16 +113,16 @@ def test_renewal_ahead_of_time_may_fail(roster, aws):
         roster.wait_line("acme: baseline taken")
         assert len(aws.seen("AssumeRole")) == 1
         aws.hook = lambda request: (403, {}, "")
-        roster.sync_now()
+        again(roster)
         line = roster.wait_line("acme: credentials could not be renewed, those at hand are good")
         assert "until 20" in line and "AssumeRole: STS answered 403" in line
         assert [run["outcome"] for run in roster.run_rows()] == ["complete"] * 2
 
         aws.hook, aws.life, aws.generation = None, 3600, 1
         asked = len(aws.seen("AssumeRole"))
-        roster.sync_now()
+        again(roster)
         wait_until(lambda: len(aws.seen("AssumeRole")) == asked + 1, message="a renewal")
-        roster.sync_now()
+        again(roster)
         assert len(aws.seen("AssumeRole")) == asked + 1
         assert {run["outcome"] for run in roster.run_rows()} == {"complete"}
 
@@ -125,7 +133,7 @@ def test_renewal_at_the_last_minute_must_not(roster, aws):
     with roster:
         roster.wait_line("acme: baseline taken")
         aws.generation = 1
-        roster.sync_now()
+        again(roster)
         assert len(aws.seen("AssumeRole")) == 2
         aws.hook = lambda request: (403, {}, "")
         roster.accounts["acme"]["request_timeout"] = "90s"
@@ -134,7 +142,7 @@ def test_renewal_at_the_last_minute_must_not(roster, aws):
         roster.wait_line("acme: sync failed")
         assert roster.run_rows()[-1]["error"] == "AssumeRole: STS answered 403"
         aws.hook = None
-        roster.sync_now()
+        again(roster)
 
 
 def test_expired_session_takes_fresh_keys_once(roster, chime, aws):
@@ -193,10 +201,10 @@ def test_keys_that_were_rotated(roster, chime, tmp_path):
     rotate("AKIA" + "A" * 16)
     with roster:
         roster.wait_line("acme: baseline taken")
-        roster.sync_now()
+        again(roster)
         assert runs_of_helper(tmp_path) == 1
         rotate("AKIA" + "B" * 16)
-        roster.sync_now()
+        again(roster)
         assert [run["outcome"] for run in roster.run_rows()] == ["complete"] * 3
         assert runs_of_helper(tmp_path) == 2
 
@@ -232,7 +240,7 @@ def test_keys_of_a_file_that_has_changed(roster, chime, tmp_path):
         roster.wait_line("acme: baseline taken: 250 users")
         chime.control("DELETE", "credentials")
         put(key_id("second"))
-        roster.sync_now()
+        again(roster)
         # expired within a run: the tool that writes the file has been there meanwhile
         chime.fault("delay", page=2, delay_ms=2000)
         chime.fault("expired_session", page=3)
@@ -373,6 +381,42 @@ def test_reload_takes_other_credentials(roster, chime, aws):
         assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "another"]
 
 
+def test_reload_takes_what_has_changed_in_files(roster, aws, tmp_path):
+    """The section says the same; its profile names another role."""
+    def put(role):
+        (tmp_path / "aws-config").write_text(
+            f"[default]\nrole_arn = {ROLE}{role}\nsource_profile = source\n[profile source]\n"
+            f"aws_access_key_id = {SOURCE}\naws_secret_access_key = {secret_of(SOURCE)}\n")
+
+    put("one")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        put("two")
+        again(roster)
+        assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "one"]
+        roster.sync_now()
+        assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "one", ROLE + "two"]
+
+
+def test_reload_begins_a_fetch_anew(roster, chime, tmp_path):
+    """A helper that hangs is not waited for once the files name another one."""
+    key = key_id("helper")
+    chime.add_credential(key, secret_of(key))
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, "exec sleep 600\n")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    with roster:
+        wait_until(lambda: runs_of_helper(tmp_path) == 1, message="the helper")
+        helper(tmp_path, f"cat {tmp_path}/keys.json\n")
+        roster.send_signal(signal.SIGHUP)
+        roster.wait_line("acme: baseline taken")
+        assert [run["outcome"] for run in roster.run_rows()] == ["complete"]
+
+
 def memory_holds(pid, needles):
     """Which of the needles are in the memory of a process."""
     found = set()
@@ -407,7 +451,7 @@ def test_old_keys_are_gone_from_memory(roster, aws, chime):
         roster.wait_line("acme: baseline taken")
         for _ in range(3):
             aws.generation += 1
-            roster.sync_now()
+            again(roster)
         assert len(issued) == 4
         pid = roster.process.pid
         everything = {text for pair in issued for text in pair}
