@@ -30,7 +30,7 @@ struct Identity {
         AwsKeys keys;
         bool has_keys;
         bool outdated; /* see credentials_outdate() */
-        bool local; /* the keys cost nothing to look up again, and are, each time */
+        bool local;    /* the keys cost nothing to look up again, and are, each time */
         char provider[64];
         AwsFetch *fetch;
         sd_event_source *hand_out;
@@ -197,10 +197,10 @@ static void on_fetched(const AwsResult *result, void *userdata) {
                 i->has_keys = true;
                 i->outdated = false;
                 i->local = result->local;
-                if (result->note)
-                        log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s",
-                                 i->account, result->note);
         }
+        if (result->note)
+                log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s", i->account,
+                         result->note);
         waited_for = settle_all(i, result->code < 0 ? &result->error : NULL);
         if (result->code < 0 && !waited_for && i->has_keys)
                 tell_failure(i, &result->error);
@@ -218,7 +218,8 @@ static bool keys_will_do(const Identity *i, const CredentialsRequest *r, bool *r
         AwsFreshness freshness = aws_keys_freshness(&i->keys, time_now_ms());
 
         *renew = freshness != AWS_FRESH;
-        return i->has_keys && !i->outdated && !i->local && (freshness == AWS_FRESH || freshness == AWS_ADVISORY) &&
+        return i->has_keys && !i->outdated && !i->local &&
+               (freshness == AWS_FRESH || freshness == AWS_ADVISORY) &&
                !(r->has_refused && aws_keys_equal(&r->refused, &i->keys));
 }
 

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/timefmt.h"
+#include "net/aws-process.h"
 
 void aws_keys_clear(AwsKeys *k) {
         wipe_free(k->access_key_id);
@@ -127,8 +128,8 @@ static int say_refusal(json_object *o, Error *err) {
                 return 0;
         if (take_text(o, "Message", true, &message, NULL) < 0)
                 message = "";
-        (void) text_clean(shown[0], sizeof shown[0], code, strlen(code));
-        (void) text_clean(shown[1], sizeof shown[1], message, strlen(message));
+        (void) aws_mask(shown[0], sizeof shown[0], code, strlen(code), AWS_WORD_SHOWN);
+        (void) aws_mask(shown[1], sizeof shown[1], message, strlen(message), AWS_WORD_SHOWN);
         return error_set(err, -EINVAL, "it says %s: %s", shown[0], shown[1]);
 }
 

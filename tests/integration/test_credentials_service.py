@@ -345,6 +345,19 @@ def test_what_a_helper_says_is_told_without_secrets(roster, chime, tmp_path):
         assert b"canary" not in everything(roster)
 
 
+def test_what_a_failing_helper_says_is_in_the_journal_alone(roster, tmp_path):
+    helper(tmp_path, """echo '{"password": "hunter-canary", "at": "https://u:pw-canary@vault"}' \\
+        'log in first' >&2; exit 3\n""")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    lines = roster.once(status=1)
+    said = 'acme: credential_process said: {"password": "…", "at": "…"} log in first'
+    assert said in lines
+    assert roster.run_rows()[-1]["error"] == \
+        "credential_process: it ended with status 3; the journal has what it said"
+    assert b"canary" not in everything(roster) + "\n".join(lines).encode()
+
+
 def test_no_secret_is_anywhere(roster, chime, aws, tmp_path):
     """Every kind of failure after keys have been had, and then every byte that was written."""
     (tmp_path / "jwt").write_text("canary.web.identity")

@@ -440,7 +440,12 @@ static const struct {
         { "secret=abc token:def Password=x", "secret=… token:… Password=…" },
         { "secret: abc def", "secret: … def" },
         { "AWS_SECRET_ACCESS_KEY=abc", "AWS_SECRET_ACCESS_KEY=…" },
-        { "{\"SecretAccessKey\": \"abc\", \"x\": 1}", "{\"SecretAccessKey\": \"abc\", \"x\": 1}" },
+        { "{\"SecretAccessKey\": \"abc\", \"x\": 1}", "{\"SecretAccessKey\": \"…\", \"x\": 1}" },
+        { "{\"password\":\"abc\",\"token\":12,\"n\":1}",
+          "{\"password\":\"…\",\"token\":…,\"n\":1}" },
+        { "password = abc pwd : 'd' x : y", "password = … pwd : '…' x : y" },
+        { "at https://u:pw@vault and https://vault", "at … and https://vault" },
+        { "the secret is out: abc", "the secret is out: abc" },
         { "arn:aws:iam::123456789012:role/long-name-of-a-role", "arn:aws:iam::123456789012:role/"
                                                                 "long-name-of-a-role" },
         { "\x1b[31mred\x1b[0m", "?[31mred?[0m" },
