@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -298,6 +299,41 @@ def test_a_hanging_helper_delays_nobody_and_dies_with_the_daemon(roster, chime, 
             return True
 
     wait_until(lambda: all(gone(pid) for pid in pids), message="the helper's end")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_check_that_is_interrupted_leaves_no_helper(roster, tmp_path, number):
+    helper(tmp_path, f"echo $$ >{tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid\n"
+           "exec sleep 600\n")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    with subprocess.Popen(roster.command("--check-config", "--credentials"), text=True,
+                          env=roster.environment(), stderr=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL) as check:
+        wait_until(lambda: (tmp_path / "pid").exists(), message="the helper")
+        check.send_signal(number)
+        assert "credentials could not be checked: interrupted" in check.communicate(timeout=60)[1]
+    assert check.returncode == 74
+    pid = (tmp_path / "pid").read_text().strip()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), message="the helper's end")
+
+
+def test_a_check_asks_for_as_many_at_a_time_as_may_be_synced(roster, chime, aws, tmp_path):
+    """Helpers that would show if another one ran: each has its own identity."""
+    key = key_id("helper")
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"mkdir {tmp_path}/busy || exit 9\nsleep 0.2\nrmdir {tmp_path}/busy\n"
+           f"cat {tmp_path}/keys.json\n")
+    (tmp_path / "aws-config").write_text("".join(
+        f"[profile p{i}]\ncredential_process = {tmp_path}/helper\n" for i in range(4)))
+    roster.settings["concurrency"] = 1
+    roster.accounts = {f"a{i}": {**NO_KEYS, "profile": f"p{i}", "account_id": f"a{i}"}
+                       for i in range(4)}
+    roster.write_config()
+    done = roster.run("--check-config", "--credentials")
+    assert done.returncode == 0 and done.stdout.count(": works: ") == 4, done.stdout
+    assert runs_of_helper(tmp_path) == 4
 
 
 def test_helpers_that_hang_take_no_turns(tmp_path):

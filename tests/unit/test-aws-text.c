@@ -215,6 +215,8 @@ static const struct {
         { "{\"Code\":\"Success\"}", "it lacks AccessKeyId", AWS_JSON_ENDPOINT, -EINVAL },
         { "{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"EC2 cannot\"}",
           "it says AssumeRoleUnauthorizedAccess: EC2 cannot", AWS_JSON_ENDPOINT, -EINVAL },
+        { "{\"Code\":\"No\",\"Message\":\"token=abc of https://u:p@host\"}",
+          "it says No: token=… of …", AWS_JSON_ENDPOINT, -EINVAL },
 };
 
 static void test_json(void **state) {
