@@ -87,9 +87,14 @@ AwsFreshness aws_keys_freshness(const AwsKeys *k, int64_t now_ms) {
 }
 
 int aws_time_parse(const char *text, int64_t *ret) {
+        int r;
+
         if (strlen(text) < 11 || !strpbrk(text + 11, "Zz+-"))
                 return -EINVAL;
-        return time_parse(text, ret);
+        r = time_parse(text, ret);
+        if (r == 0 && *ret == TIME_NONE)
+                *ret = 1; /* 1970 has long passed, and is not "never" */
+        return r;
 }
 
 void aws_id_show(const char *id, char out[static AWS_ID_SHOWN_SIZE]) {

@@ -364,6 +364,8 @@ static void test_times(void **state) {
         assert_true(t == INT64_C(2208988800000));
         assert_int_equal(aws_time_parse("2040-01-01T02:00:00.5+02:00", &t), 0);
         assert_true(t == INT64_C(2208988800500));
+        assert_int_equal(aws_time_parse("1970-01-01T00:00:00Z", &t), 0);
+        assert_true(t != TIME_NONE && t < 1000);
         for (size_t i = 0; i < N(bad); i++)
                 assert_int_equal(aws_time_parse(bad[i], &t), -EINVAL);
 }
