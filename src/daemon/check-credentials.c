@@ -106,7 +106,7 @@ static int set_up(Checks *c, const Config *config, Error *err) {
         for (size_t i = 0; i < config->n_accounts; i++)
                 c->each[i] = (Check){ .all = c, .account = &config->accounts[i] };
         r = http_new(c->event, &c->http, err);
-        return r < 0 ? r : credentials_new(c->event, c->http, &c->credentials, err);
+        return r < 0 ? r : credentials_new(c->event, c->http, false, &c->credentials, err);
 }
 
 int check_credentials(const Config *config, Error *err) {

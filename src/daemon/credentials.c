@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "base/timefmt.h"
+#include "base/timespan.h"
 #include "daemon/log.h"
+
+#define AHEAD_PAUSE USEC_PER_MINUTE /* between renewals ahead of time */
 
 typedef struct Identity Identity;
 
@@ -32,6 +35,7 @@ struct Identity {
         bool outdated; /* see credentials_outdate() */
         bool local;    /* the keys cost nothing to look up again, and are, each time */
         char provider[64];
+        uint64_t tried_ahead; /* the last renewal ahead of time, boot time; 0: none */
         AwsFetch *fetch;
         sd_event_source *hand_out;
         CredentialsRequest *requests; /* the longest waiting first */
@@ -40,6 +44,7 @@ struct Identity {
 struct Credentials {
         sd_event *event;
         Http *http;
+        bool ahead;
         Identity *identities;
 };
 
@@ -223,6 +228,19 @@ static bool keys_will_do(const Identity *i, const CredentialsRequest *r, bool *r
                !(r->has_refused && aws_keys_equal(&r->refused, &i->keys));
 }
 
+/* Nobody waits for it.  Not with each run: whoever gives keys may have none that last longer. */
+static void renew_ahead(Identity *i) {
+        uint64_t now = 0;
+        Error err = { 0 };
+
+        if (!i->owner->ahead || sd_event_now(i->owner->event, CLOCK_BOOTTIME, &now) < 0 ||
+            (i->tried_ahead && now - i->tried_ahead < AHEAD_PAUSE))
+                return;
+        i->tried_ahead = now;
+        if (fetch(i, &err) < 0)
+                tell_failure(i, &err);
+}
+
 static void append(CredentialsRequest *r) {
         CredentialsRequest **at = &r->identity->requests;
 
@@ -256,11 +274,9 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
         (void) snprintf(r->identity->account, sizeof r->identity->account, "%s", account->name);
 
         if (keys_will_do(r->identity, r, &renew)) {
-                Error why = { 0 };
-
                 settle(r, NULL);
-                if (renew && fetch(r->identity, &why) < 0)
-                        tell_failure(r->identity, &why);
+                if (renew)
+                        renew_ahead(r->identity);
         } else {
                 code = fetch(r->identity, err);
                 if (code < 0) {
@@ -274,13 +290,14 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
 
 /* ---- all of them ---- */
 
-int credentials_new(sd_event *event, Http *http, Credentials **ret, Error *err) {
+int credentials_new(sd_event *event, Http *http, bool ahead, Credentials **ret, Error *err) {
         Credentials *c = calloc(1, sizeof *c);
 
         if (!c)
                 return error_set(err, -ENOMEM, "out of memory");
         c->event = sd_event_ref(event);
         c->http = http;
+        c->ahead = ahead;
         *ret = c;
         return 0;
 }
