@@ -21,6 +21,7 @@ struct CredentialsRequest {
         bool has_refused;
         CredentialsReady on_ready;
         void *userdata;
+        char provider[64];
         bool due; /* error, or the keys at hand, are its answer */
         Error error;
 };
@@ -32,9 +33,9 @@ struct Identity {
         char account[80]; /* one that has it, for the log */
         AwsKeys keys;
         bool has_keys;
-        bool outdated; /* see credentials_outdate() */
-        bool local;    /* the keys cost nothing to look up again, and are, each time */
-        char provider[64];
+        bool outdated;        /* see credentials_outdate() */
+        bool local;           /* the keys cost nothing to look up again, and are, each time */
+        char provider[64];    /* of the keys at hand */
         uint64_t tried_ahead; /* the last renewal ahead of time, boot time; 0: none */
         AwsFetch *fetch;
         sd_event_source *hand_out;
@@ -79,11 +80,13 @@ static int on_hand_out(sd_event_source *source, void *userdata) {
 
         if (r) {
                 CredentialsReady on_ready = r->on_ready;
+                char provider[sizeof r->provider];
                 void *who = r->userdata;
                 CredentialsAnswer answer = { .keys = r->error.code < 0 ? NULL : &i->keys,
-                                             .provider = i->provider,
+                                             .provider = provider,
                                              .error = r->error };
 
+                (void) snprintf(provider, sizeof provider, "%s", r->provider);
                 request_free(r);
                 if (first_due(i) && sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
                         return -EIO;
@@ -93,7 +96,8 @@ static int on_hand_out(sd_event_source *source, void *userdata) {
 }
 
 /* The request has its answer: why, or the keys at hand if they are not those that were refused. */
-static void settle(CredentialsRequest *r, const Error *why) {
+static void settle(CredentialsRequest *r, const char *provider, const Error *why) {
+        (void) snprintf(r->provider, sizeof r->provider, "%s", provider);
         r->due = true;
         if (why)
                 r->error = *why;
@@ -104,13 +108,13 @@ static void settle(CredentialsRequest *r, const Error *why) {
 }
 
 /* All that wait.  Returns whether any did. */
-static bool settle_all(Identity *i, const Error *why) {
+static bool settle_all(Identity *i, const char *provider, const Error *why) {
         bool any = false;
 
         for (CredentialsRequest *r = i->requests; r; r = r->next)
                 if (!r->due) {
                         any = true;
-                        settle(r, why);
+                        settle(r, provider, why);
                 }
         return any;
 }
@@ -194,8 +198,8 @@ static void on_fetched(const AwsResult *result, void *userdata) {
         Identity *i = userdata;
         bool waited_for;
 
-        (void) snprintf(i->provider, sizeof i->provider, "%s", result->provider);
         if (result->code == 0) {
+                (void) snprintf(i->provider, sizeof i->provider, "%s", result->provider);
                 aws_keys_clear(&i->keys);
                 i->keys = *result->keys;
                 *result->keys = (AwsKeys){ 0 };
@@ -206,7 +210,7 @@ static void on_fetched(const AwsResult *result, void *userdata) {
         if (result->note)
                 log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s", i->account,
                          result->note);
-        waited_for = settle_all(i, result->code < 0 ? &result->error : NULL);
+        waited_for = settle_all(i, result->provider, result->code < 0 ? &result->error : NULL);
         if (result->code < 0 && !waited_for && i->has_keys)
                 tell_failure(i, &result->error);
         aws_fetch_free(take_ptr(i->fetch));
@@ -274,7 +278,7 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
         (void) snprintf(r->identity->account, sizeof r->identity->account, "%s", account->name);
 
         if (keys_will_do(r->identity, r, &renew)) {
-                settle(r, NULL);
+                settle(r, r->identity->provider, NULL);
                 if (renew)
                         renew_ahead(r->identity);
         } else {
@@ -324,7 +328,7 @@ void credentials_outdate(Credentials *c) {
                         continue;
                 aws_fetch_free(take_ptr(i->fetch));
                 if (fetch(i, &err) < 0)
-                        (void) settle_all(i, &err);
+                        (void) settle_all(i, "", &err);
         }
 }
 

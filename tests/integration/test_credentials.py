@@ -235,6 +235,8 @@ def test_web_identity_token_is_read_when_it_is_needed(check, aws, tmp_path):
     assert sent.form["WebIdentityToken"] == "e30.e30.sig" and sent.form["RoleSessionName"] == "pod"
     line = check(env, files={"jwt": "\n"}, status=1)
     assert "the token file" in line and "is empty" in line
+    line = check(env, files={"jwt": "e30.e30\0.sig"}, status=1)
+    assert "the token file" in line and "holds a NUL" in line
     line = check(env, files={"jwt": "x" * 20001}, status=1)
     assert "is larger than 20000 bytes" in line
 

@@ -370,6 +370,23 @@ static void test_times(void **state) {
                 assert_int_equal(aws_time_parse(bad[i], &t), -EINVAL);
 }
 
+static void test_long_values(void **state) {
+        char *text = malloc(200000), *at = stpcpy(text, "[a]\nk = v\n");
+        AwsFile f = { 0 };
+        Error err = { 0 };
+
+        (void) state;
+        for (int i = 0; i < 70; i++) {
+                memset(at, ' ', 2);
+                memset(at + 2, 'x', 1000);
+                at = stpcpy(at + 1002, "\n");
+        }
+        assert_int_equal(aws_file_parse(text, strlen(text), &f, &err), -EINVAL);
+        assert_string_equal(err.msg, "line 68 makes its value longer than 64 KiB");
+        aws_file_clear(&f);
+        free(text);
+}
+
 static void test_shown_ids(void **state) {
         char out[AWS_ID_SHOWN_SIZE];
 
@@ -477,8 +494,9 @@ int main(void) {
                 cmocka_unit_test(test_file_bounds), cmocka_unit_test(test_profiles),
                 cmocka_unit_test(test_json),        cmocka_unit_test(test_xml),
                 cmocka_unit_test(test_xml_cut),     cmocka_unit_test(test_freshness),
-                cmocka_unit_test(test_times),       cmocka_unit_test(test_shown_ids),
-                cmocka_unit_test(test_urls),        cmocka_unit_test(test_masks),
+                cmocka_unit_test(test_times),       cmocka_unit_test(test_long_values),
+                cmocka_unit_test(test_shown_ids),   cmocka_unit_test(test_urls),
+                cmocka_unit_test(test_masks),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
