@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "base/timefmt.h"
+#include "base/timespan.h"
 #include "daemon/log.h"
+
+#define AHEAD_PAUSE USEC_PER_MINUTE /* between renewals ahead of time */
 
 typedef struct Identity Identity;
 
@@ -18,6 +21,7 @@ struct CredentialsRequest {
         bool has_refused;
         CredentialsReady on_ready;
         void *userdata;
+        char provider[64];
         bool due; /* error, or the keys at hand, are its answer */
         Error error;
 };
@@ -29,8 +33,10 @@ struct Identity {
         char account[80]; /* one that has it, for the log */
         AwsKeys keys;
         bool has_keys;
-        bool local; /* the keys cost nothing to look up again, and are, each time */
-        char provider[64];
+        bool outdated;        /* see credentials_outdate() */
+        bool local;           /* the keys cost nothing to look up again, and are, each time */
+        char provider[64];    /* of the keys at hand */
+        uint64_t tried_ahead; /* the last renewal ahead of time, boot time; 0: none */
         AwsFetch *fetch;
         sd_event_source *hand_out;
         CredentialsRequest *requests; /* the longest waiting first */
@@ -39,6 +45,7 @@ struct Identity {
 struct Credentials {
         sd_event *event;
         Http *http;
+        bool ahead;
         Identity *identities;
 };
 
@@ -73,11 +80,13 @@ static int on_hand_out(sd_event_source *source, void *userdata) {
 
         if (r) {
                 CredentialsReady on_ready = r->on_ready;
+                char provider[sizeof r->provider];
                 void *who = r->userdata;
                 CredentialsAnswer answer = { .keys = r->error.code < 0 ? NULL : &i->keys,
-                                             .provider = i->provider,
+                                             .provider = provider,
                                              .error = r->error };
 
+                (void) snprintf(provider, sizeof provider, "%s", r->provider);
                 request_free(r);
                 if (first_due(i) && sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
                         return -EIO;
@@ -87,7 +96,8 @@ static int on_hand_out(sd_event_source *source, void *userdata) {
 }
 
 /* The request has its answer: why, or the keys at hand if they are not those that were refused. */
-static void settle(CredentialsRequest *r, const Error *why) {
+static void settle(CredentialsRequest *r, const char *provider, const Error *why) {
+        (void) snprintf(r->provider, sizeof r->provider, "%s", provider);
         r->due = true;
         if (why)
                 r->error = *why;
@@ -95,6 +105,18 @@ static void settle(CredentialsRequest *r, const Error *why) {
                 (void) error_set(&r->error, -EKEYREJECTED, "%s has no others to give",
                                  r->identity->provider);
         (void) sd_event_source_set_enabled(r->identity->hand_out, SD_EVENT_ONESHOT);
+}
+
+/* All that wait.  Returns whether any did. */
+static bool settle_all(Identity *i, const char *provider, const Error *why) {
+        bool any = false;
+
+        for (CredentialsRequest *r = i->requests; r; r = r->next)
+                if (!r->due) {
+                        any = true;
+                        settle(r, provider, why);
+                }
+        return any;
 }
 
 /* ---- identities ---- */
@@ -174,24 +196,21 @@ static void tell_failure(const Identity *i, const Error *why) {
 
 static void on_fetched(const AwsResult *result, void *userdata) {
         Identity *i = userdata;
-        bool waited_for = false;
+        bool waited_for;
 
-        (void) snprintf(i->provider, sizeof i->provider, "%s", result->provider);
         if (result->code == 0) {
+                (void) snprintf(i->provider, sizeof i->provider, "%s", result->provider);
                 aws_keys_clear(&i->keys);
                 i->keys = *result->keys;
                 *result->keys = (AwsKeys){ 0 };
                 i->has_keys = true;
+                i->outdated = false;
                 i->local = result->local;
-                if (result->note)
-                        log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s",
-                                 i->account, result->note);
         }
-        for (CredentialsRequest *r = i->requests; r; r = r->next)
-                if (!r->due) {
-                        waited_for = true;
-                        settle(r, result->code < 0 ? &result->error : NULL);
-                }
+        if (result->note)
+                log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s", i->account,
+                         result->note);
+        waited_for = settle_all(i, result->provider, result->code < 0 ? &result->error : NULL);
         if (result->code < 0 && !waited_for && i->has_keys)
                 tell_failure(i, &result->error);
         aws_fetch_free(take_ptr(i->fetch));
@@ -208,8 +227,22 @@ static bool keys_will_do(const Identity *i, const CredentialsRequest *r, bool *r
         AwsFreshness freshness = aws_keys_freshness(&i->keys, time_now_ms());
 
         *renew = freshness != AWS_FRESH;
-        return i->has_keys && !i->local && (freshness == AWS_FRESH || freshness == AWS_ADVISORY) &&
+        return i->has_keys && !i->outdated && !i->local &&
+               (freshness == AWS_FRESH || freshness == AWS_ADVISORY) &&
                !(r->has_refused && aws_keys_equal(&r->refused, &i->keys));
+}
+
+/* Nobody waits for it.  Not with each run: whoever gives keys may have none that last longer. */
+static void renew_ahead(Identity *i) {
+        uint64_t now = 0;
+        Error err = { 0 };
+
+        if (!i->owner->ahead || sd_event_now(i->owner->event, CLOCK_BOOTTIME, &now) < 0 ||
+            (i->tried_ahead && now - i->tried_ahead < AHEAD_PAUSE))
+                return;
+        i->tried_ahead = now;
+        if (fetch(i, &err) < 0)
+                tell_failure(i, &err);
 }
 
 static void append(CredentialsRequest *r) {
@@ -245,11 +278,9 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
         (void) snprintf(r->identity->account, sizeof r->identity->account, "%s", account->name);
 
         if (keys_will_do(r->identity, r, &renew)) {
-                Error why = { 0 };
-
-                settle(r, NULL);
-                if (renew && fetch(r->identity, &why) < 0)
-                        tell_failure(r->identity, &why);
+                settle(r, r->identity->provider, NULL);
+                if (renew)
+                        renew_ahead(r->identity);
         } else {
                 code = fetch(r->identity, err);
                 if (code < 0) {
@@ -263,13 +294,14 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
 
 /* ---- all of them ---- */
 
-int credentials_new(sd_event *event, Http *http, Credentials **ret, Error *err) {
+int credentials_new(sd_event *event, Http *http, bool ahead, Credentials **ret, Error *err) {
         Credentials *c = calloc(1, sizeof *c);
 
         if (!c)
                 return error_set(err, -ENOMEM, "out of memory");
         c->event = sd_event_ref(event);
         c->http = http;
+        c->ahead = ahead;
         *ret = c;
         return 0;
 }
@@ -285,6 +317,19 @@ void credentials_free(Credentials *c) {
         }
         (void) sd_event_unref(c->event);
         free(c);
+}
+
+void credentials_outdate(Credentials *c) {
+        for (Identity *i = c->identities; i; i = i->next) {
+                Error err = { 0 };
+
+                i->outdated = true;
+                if (!i->fetch)
+                        continue;
+                aws_fetch_free(take_ptr(i->fetch));
+                if (fetch(i, &err) < 0)
+                        (void) settle_all(i, "", &err);
+        }
 }
 
 static bool is_wanted(const Identity *i, const Config *config) {

@@ -26,7 +26,8 @@ typedef struct CredentialsAnswer {
  * credentials_get() and credentials_cancel(), but not free the Credentials. */
 typedef void (*CredentialsReady)(const CredentialsAnswer *answer, void *userdata);
 
-int credentials_new(sd_event *event, Http *http, Credentials **ret, Error *err);
+/* ahead: keys that will not do for long are renewed while they still do, for those who come later. */
+int credentials_new(sd_event *event, Http *http, bool ahead, Credentials **ret, Error *err);
 /* Cancels every request (on_ready does not run), wipes and releases everything. */
 void credentials_free(Credentials *c);
 DEFINE_CLEANUP(Credentials *, credentials_free)
@@ -39,6 +40,10 @@ int credentials_get(Credentials *c, const AccountConfig *account, const AwsKeys 
 
 /* Takes the request back, without on_ready. */
 void credentials_cancel(CredentialsRequest *r);
+
+/* What is outside the configuration (AWS's files, say) may have changed: keys at hand are not given
+ * out any more, and fetches begin anew. */
+void credentials_outdate(Credentials *c);
 
 /* Forgets the keys of identities that no account of this configuration has any more. */
 void credentials_prune(Credentials *c, const Config *config);

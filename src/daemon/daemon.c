@@ -230,6 +230,7 @@ static void reload(Daemon *d) {
                 r = batch_flush(d->batch, &err);
         if (r >= 0)
                 r = bind_accounts(d->store, fresh, &keys, &err);
+        credentials_outdate(d->credentials);
         if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
         if (r < 0) {
@@ -334,7 +335,7 @@ static int set_up(Daemon *d, Error *err) {
         if (r >= 0)
                 r = http_new(d->event, &d->http, err);
         if (r >= 0)
-                r = credentials_new(d->event, d->http, &d->credentials, err);
+                r = credentials_new(d->event, d->http, !d->options->once, &d->credentials, err);
         if (r >= 0)
                 r = batch_new(d->event, d->store, on_committed, on_lost, d, &d->batch, err);
         if (r >= 0)

@@ -113,6 +113,12 @@ static void on_sync_done(Sync *run, const SyncResult *result, void *userdata) {
         pump(s);
 }
 
+static void on_sync_waits(void *userdata) {
+        Job *j = userdata;
+
+        pump(j->schedule);
+}
+
 static void job_start(Job *j) {
         Schedule *s = j->schedule;
         Error err = { 0 };
@@ -120,8 +126,8 @@ static void job_start(Job *j) {
 
         j->state = SCHEDULE_RUNNING;
         j->runs++;
-        if (sync_start(s->world, s->config, j->account, j->key, &j->memory, on_sync_done, j,
-                       &j->run, &err) >= 0) {
+        if (sync_start(s->world, s->config, j->account, j->key, &j->memory, on_sync_done,
+                       on_sync_waits, j, &j->run, &err) >= 0) {
                 j->start_failures = 0;
                 return;
         }
@@ -137,7 +143,16 @@ static void job_start(Job *j) {
         s->on_run_ended(j->account, &result, s->userdata);
 }
 
-/* Starts what is queued, the longest waiting first, as long as there is room. */
+static bool takes_room(const Job *j) {
+        return j->state == SCHEDULE_RUNNING && !(j->run && sync_waits_for_keys(j->run));
+}
+
+static bool wants_room(const Job *j) {
+        return j->state == SCHEDULE_QUEUED || (j->run && sync_may_go_on(j->run));
+}
+
+/* Starts what is queued, and has go on what has got its keys, the longest waiting first, as long as
+ * there is room. */
 static void pump(Schedule *s) {
         while (!s->stopped) {
                 Job *first = NULL;
@@ -146,14 +161,16 @@ static void pump(Schedule *s) {
                 for (size_t i = 0; i < s->n; i++) {
                         Job *j = s->jobs[i];
 
-                        running += j->state == SCHEDULE_RUNNING;
-                        if (j->state == SCHEDULE_QUEUED &&
-                            (!first || j->queued_at < first->queued_at))
+                        running += takes_room(j);
+                        if (wants_room(j) && (!first || j->queued_at < first->queued_at))
                                 first = j;
                 }
                 if (!first || running >= s->config->concurrency)
                         return;
-                job_start(first);
+                if (first->run)
+                        sync_go_on(first->run);
+                else
+                        job_start(first);
         }
 }
 

@@ -13,11 +13,13 @@ struct Sync {
         int64_t key;
         SyncMemory *memory;
         SyncDone on_done;
+        SyncWaits on_waits;
         void *userdata;
 
         const Source *source;
         AwsKeys keys;              /* that sign this run's requests */
         CredentialsRequest *asked; /* for keys, or NULL */
+        bool waits;                /* it has waited long for them, and gave its place away */
         bool renewed;              /* since the last page that was good */
         char refusal[256];         /* of the keys that were to be renewed */
         AccountState state;        /* as of the start; written back at the end */
@@ -31,7 +33,7 @@ struct Sync {
         RunCounters counters;
 
         HttpCall *call;
-        sd_event_source *timer; /* pace and backoff */
+        sd_event_source *timer; /* pace and backoff; patience with those who have the keys */
         sd_event_source *step;  /* work that goes on in the next turn of the loop */
         char *continuation;
         uint64_t token_seed; /* mixes the token hashes of this run */

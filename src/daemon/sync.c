@@ -21,6 +21,7 @@
 #define PAGES_WITHOUT_NEWS 1000 /* in a row that name nobody new: this listing has no end */
 #define BACKOFF_FIRST (500 * USEC_PER_MSEC)
 #define BACKOFF_MOST (30 * USEC_PER_SEC)
+#define KEYS_PATIENCE (500 * USEC_PER_MSEC) /* with a run that waits for keys and counts */
 #define PATIENCE (5 * USEC_PER_MINUTE) /* told to wait longer, a run gives up; the next one comes */
 
 static void ask(Sync *s);
@@ -70,6 +71,7 @@ static void fail(Sync *s, const Error *why) {
         if (s->finished)
                 return;
         s->finished = true;
+        s->waits = false;
         s->result.outcome = RUN_FAILED;
         s->result.error = *why;
         if (s->call)
@@ -123,7 +125,7 @@ static void fail_page(Sync *s, const char *what) {
         fail(s, &why);
 }
 
-static void wait_then_ask(Sync *s, uint64_t delay) {
+static void set_timer(Sync *s, uint64_t delay) {
         if (sd_event_source_set_time_relative(s->timer, delay) < 0 ||
             sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT) < 0)
                 fail_page(s, "cannot set a timer");
@@ -147,7 +149,7 @@ static void retry(Sync *s, const SourceAnswer *a) {
                 fail_page(s, text);
                 return;
         }
-        wait_then_ask(s, a->retry_after > delay ? a->retry_after : delay);
+        set_timer(s, a->retry_after > delay ? a->retry_after : delay);
 }
 
 /* Takes the continuation of a page into use.  Returns false when the listing goes in circles. */
@@ -219,14 +221,18 @@ static void on_credentials(const CredentialsAnswer *answer, void *userdata) {
 
         s->asked = NULL;
         if (answer->keys && aws_keys_copy(&s->keys, answer->keys, &err) == 0) {
-                ask(s);
+                (void) sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+                if (s->waits)
+                        s->on_waits(s->userdata);
+                else
+                        ask(s);
                 return;
         }
         if (!s->renewed) {
                 fail(s, &err);
                 return;
         }
-        (void) snprintf(text, sizeof text, "%.120s (%.110s)", s->refusal, err.msg);
+        (void) snprintf(text, sizeof text, "%.165s (%.70s)", s->refusal, err.msg);
         fail_page(s, text);
 }
 
@@ -237,9 +243,25 @@ static void get_credentials(Sync *s, const AwsKeys *refused) {
         if (credentials_get(s->world->credentials, s->account, refused, on_credentials, s,
                             &s->asked, &err) < 0)
                 fail(s, &err);
+        else
+                set_timer(s, KEYS_PATIENCE);
 }
 
-/* The service says that the keys have expired: others, once for each page. */
+bool sync_waits_for_keys(const Sync *s) {
+        return s->waits;
+}
+
+bool sync_may_go_on(const Sync *s) {
+        return s->waits && !s->asked;
+}
+
+void sync_go_on(Sync *s) {
+        assert(sync_may_go_on(s));
+        s->waits = false;
+        ask(s);
+}
+
+/* The service does not take the keys, or no longer: others, once for each page. */
 static void renew_credentials(Sync *s, const char *refusal) {
         if (s->renewed) {
                 fail_page(s, refusal);
@@ -300,7 +322,7 @@ static void ask(Sync *s) {
         int r;
 
         if (wait > 0) {
-                wait_then_ask(s, wait);
+                set_timer(s, wait);
                 return;
         }
         r = s->source->request(s->account, s->continuation, &request, &err);
@@ -329,9 +351,15 @@ static void ask(Sync *s) {
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Sync *s = userdata;
+
         (void) source;
         (void) usec;
-        ask(userdata);
+        if (s->asked) {
+                s->waits = true;
+                s->on_waits(s->userdata);
+        } else
+                ask(s);
         return 0;
 }
 
@@ -461,7 +489,8 @@ static int open_run(Sync *s, Error *err) {
 }
 
 int sync_start(const SyncWorld *world, Config *config, const AccountConfig *account, int64_t key,
-               SyncMemory *memory, SyncDone on_done, void *userdata, Sync **ret, Error *err) {
+               SyncMemory *memory, SyncDone on_done, SyncWaits on_waits, void *userdata, Sync **ret,
+               Error *err) {
         CLEANUP(sync_freep) Sync *s = calloc(1, sizeof *s);
         int r;
 
@@ -473,6 +502,7 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
                      .key = key,
                      .memory = memory,
                      .on_done = on_done,
+                     .on_waits = on_waits,
                      .userdata = userdata,
                      .source = source_find(account->source),
                      .started = time_now_ms(),

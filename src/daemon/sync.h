@@ -46,9 +46,19 @@ typedef struct SyncResult {
 /* Runs once, from the event loop and never from within sync_start(); the Sync may be freed in it. */
 typedef void (*SyncDone)(Sync *sync, const SyncResult *result, void *userdata);
 
+/* Runs when sync_waits_for_keys() or sync_may_go_on() has become true; never from within sync_start(). */
+typedef void (*SyncWaits)(void *userdata);
+
 /* Starts a run.  config holds account; a reference is kept.  memory must outlive the run. */
 int sync_start(const SyncWorld *world, Config *config, const AccountConfig *account, int64_t key,
-               SyncMemory *memory, SyncDone on_done, void *userdata, Sync **ret, Error *err);
+               SyncMemory *memory, SyncDone on_done, SyncWaits on_waits, void *userdata, Sync **ret,
+               Error *err);
+
+/* The run has waited long for keys and does nothing else: others may take its place.  Once it has
+ * them, it waits for sync_go_on(). */
+bool sync_waits_for_keys(const Sync *sync);
+bool sync_may_go_on(const Sync *sync);
+void sync_go_on(Sync *sync);
 
 /* Ends the run now: what it has learnt is kept, the run is recorded as interrupted for this reason.
  * on_done does not run.  Frees the Sync. */

@@ -35,7 +35,7 @@ typedef struct AwsResult {
         const char
                 *provider; /* which way, by botocore's names, e.g. "assume-role from env"; "" where
                                * none was found; borrowed likewise */
-        const char *note;  /* something to tell, although all went well; or NULL; never a secret */
+        const char *note;  /* something to log, whether or not it went well; or NULL */
         bool local;        /* nobody had to be asked: neither the network nor a helper program */
         Error error;
 } AwsResult;

@@ -36,14 +36,15 @@ void aws_fetch_free(AwsFetch *f) {
 /* ---- the end ---- */
 
 static void finish(AwsFetch *f, int code, const Error *why) {
-        AwsResult res = { .code = code, .provider = f->plan.name };
+        AwsResult res = { .code = code,
+                          .provider = f->plan.name,
+                          .note = *f->note ? f->note : NULL };
 
         if (code < 0) {
                 res.error.code = code;
                 (void) text_clean(res.error.msg, sizeof res.error.msg, why->msg, strlen(why->msg));
         } else {
                 res.keys = &f->keys;
-                res.note = *f->note ? f->note : NULL;
                 res.local = f->n_steps == 0 && f->plan.provider != AWS_PROCESS;
         }
         f->on_done(&res, f->userdata);
@@ -125,21 +126,21 @@ int aws_fetch_request(AwsFetch *f, const HttpRequest *req, Error *err) {
         return http_start(f->http, req, on_answer, f, &f->call, err);
 }
 
+/* What it said is for the log alone: an error goes further, to webhooks, and a mask is a guess. */
 static void on_printed(const AwsProcessResult *res, void *userdata) {
         AwsFetch *f = userdata;
         Error err = { 0 };
         int r = res->code;
 
+        if (*res->said)
+                (void) snprintf(f->note, sizeof f->note, "credential_process said: %s", res->said);
         if (r < 0)
-                (void) error_set(&err, r, "%.120s%s%.110s", res->error.msg,
-                                 *res->said ? "; it said: " : "", res->said);
+                (void) error_set(&err, r, "%.200s%s", res->error.msg,
+                                 *res->said ? "; the journal has what it said" : "");
         else {
                 r = aws_keys_parse_json(res->out, res->out_len, AWS_JSON_PROCESS, &f->keys, &err);
                 if (r < 0)
                         (void) error_prefix(&err, r, "what it printed cannot be used");
-                if (*res->said)
-                        (void) snprintf(f->note, sizeof f->note, "credential_process said: %s",
-                                        res->said);
         }
         if (r < 0)
                 fail(f, "credential_process", r, &err);

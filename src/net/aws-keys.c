@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/timefmt.h"
+#include "net/aws-process.h"
 
 void aws_keys_clear(AwsKeys *k) {
         wipe_free(k->access_key_id);
@@ -86,9 +87,14 @@ AwsFreshness aws_keys_freshness(const AwsKeys *k, int64_t now_ms) {
 }
 
 int aws_time_parse(const char *text, int64_t *ret) {
+        int r;
+
         if (strlen(text) < 11 || !strpbrk(text + 11, "Zz+-"))
                 return -EINVAL;
-        return time_parse(text, ret);
+        r = time_parse(text, ret);
+        if (r == 0 && *ret == TIME_NONE)
+                *ret = 1; /* 1970 has long passed, and is not "never" */
+        return r;
 }
 
 void aws_id_show(const char *id, char out[static AWS_ID_SHOWN_SIZE]) {
@@ -127,8 +133,8 @@ static int say_refusal(json_object *o, Error *err) {
                 return 0;
         if (take_text(o, "Message", true, &message, NULL) < 0)
                 message = "";
-        (void) text_clean(shown[0], sizeof shown[0], code, strlen(code));
-        (void) text_clean(shown[1], sizeof shown[1], message, strlen(message));
+        (void) aws_mask(shown[0], sizeof shown[0], code, strlen(code), AWS_WORD_SHOWN);
+        (void) aws_mask(shown[1], sizeof shown[1], message, strlen(message), AWS_WORD_SHOWN);
         return error_set(err, -EINVAL, "it says %s: %s", shown[0], shown[1]);
 }
 

@@ -10,7 +10,9 @@
 #define ENDS " \t\r\n\"'`,;()[]{}<>"
 
 static bool announces_secret(const char *word, size_t len) {
-        static const char *const words[] = { "secret", "token", "passw", "key", "credential" };
+        static const char *const words[] = {
+                "secret", "token", "passw", "pwd", "key", "credential"
+        };
 
         for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
                 for (size_t at = 0, n = strlen(words[i]); at + n <= len; at++)
@@ -19,41 +21,61 @@ static bool announces_secret(const char *word, size_t len) {
         return false;
 }
 
-/* What is left of the word that begins at in: its length in *ret_shown; the rest is masked. */
-static size_t shown_length(const char *word, size_t len, size_t longest, bool after_announcement) {
+/* user:password@ of a URL, or what may be. */
+static bool has_login(const char *word, size_t len) {
+        const char *scheme = memmem(word, len, "://", 3);
+
+        return scheme && memchr(scheme, '@', len - (size_t) (scheme - word));
+}
+
+/* What the words so far say of the next one. */
+typedef struct Context {
+        bool named; /* the last word was a secret's name alone: after "=" or ":" comes the secret */
+        bool announced; /* the next word is the secret */
+} Context;
+
+/* How much of a word is shown; the rest is masked. */
+static size_t shown_length(const char *word, size_t len, size_t longest, const Context *c) {
         const char *sep = memchr(word, '=', len);
 
         if (!sep)
                 sep = memchr(word, ':', len);
         if (len > 4 && memcmp(word, "arn:", 4) == 0)
                 return len;
-        if (sep && announces_secret(word, (size_t) (sep - word)))
+        if (has_login(word, len))
+                return 0;
+        if (sep && (sep == word ? c->named : announces_secret(word, (size_t) (sep - word))))
                 return (size_t) (sep - word) + 1;
-        return after_announcement || len > longest ? 0 : len;
+        return c->announced || len > longest ? 0 : len;
+}
+
+static void go_past(Context *c, const char *word, size_t len, size_t shown) {
+        bool ends = shown > 0 && strchr("=:", word[shown - 1]);
+        bool names = announces_secret(word, shown);
+
+        c->announced = shown == len && ends && (names || (len == 1 && c->named));
+        c->named = shown == len && !ends && names;
 }
 
 char *aws_mask(char *out, size_t size, const char *in, size_t len, size_t longest) {
         char words[1024];
         size_t at = 0;
-        bool announced = false;
+        Context context = { 0 };
 
         for (size_t i = 0; i < len && at + 8 < sizeof words;) {
                 size_t n = 0, shown;
 
                 while (i + n < len && in[i + n] && !strchr(ENDS, in[i + n]))
                         n++;
-                shown = shown_length(in + i, n, longest, announced);
+                shown = shown_length(in + i, n, longest, &context);
                 if (n > 0)
-                        announced = shown > 0 && strchr("=:", in[i + shown - 1]) &&
-                                    announces_secret(in + i, shown);
+                        go_past(&context, in + i, n, shown);
                 if (at + shown + 8 > sizeof words)
                         break;
                 memcpy(words + at, in + i, shown);
                 at += shown;
                 if (shown < n)
                         at += (size_t) snprintf(words + at, sizeof words - at, "…");
-                if (shown < n)
-                        announced = false;
                 i += n;
                 if (i < len)
                         words[at++] = in[i++];

@@ -18,7 +18,8 @@
 #include "base/text.h"
 
 #define SECTIONS_MAX 4096
-#define SETTINGS_MAX 1024 /* of a section */
+#define SETTINGS_MAX 1024     /* of a section */
+#define VALUE_MAX (64u << 10) /* of more than one line: each copies it */
 
 typedef struct Parser {
         AwsFile *file;
@@ -126,8 +127,11 @@ static int begin_setting(Parser *p, char *text) {
 /* A further line of the value. */
 static int go_on(Parser *p, const char *text) {
         size_t old = strlen(p->setting->value), breaks = p->blank + 1, len = strlen(text);
-        char *longer = malloc(old + breaks + len + 1);
+        char *longer;
 
+        if (old + breaks + len > VALUE_MAX)
+                return complain(p, "makes its value longer than 64 KiB");
+        longer = malloc(old + breaks + len + 1);
         if (!longer)
                 return no_memory(p->err);
         memcpy(longer, p->setting->value, old);

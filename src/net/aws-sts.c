@@ -133,6 +133,9 @@ static int web_send(AwsFetch *f, Error *err) {
 
         if (r < 0)
                 return error_set(err, r, "the token file %.120s %s", f->plan.token_file, why.msg);
+        if (strlen(token) != len)
+                return error_set(err, -EINVAL, "the token file %.120s holds a NUL",
+                                 f->plan.token_file);
         while (len > 0 && strchr(" \t\r\n", token[len - 1]))
                 token[--len] = '\0';
         if (len == 0)

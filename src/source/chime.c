@@ -175,22 +175,22 @@ static void read_complaint(const HttpResult *res, Complaint *c) {
 /* Exceptions of the service and of AWS's front ends, without "Exception" at the end, and what to do. */
 typedef struct Known {
         const char *name;
-        enum { ABOUT_REQUEST, ABOUT_CREDENTIALS, ABOUT_TOKEN, ABOUT_TIME } about;
+        enum { ABOUT_REQUEST, ABOUT_CREDENTIALS, ABOUT_KEYS, ABOUT_TIME } about;
         const char *hint;
 } Known;
 
 static const char need_policy[] = "the policy needs chime:ListUsers";
 
 static const Known knowns[] = {
-        { "ExpiredToken", ABOUT_TOKEN, "fresh credentials are needed" },
+        { "ExpiredToken", ABOUT_KEYS, "fresh credentials are needed" },
         { "RequestTimeTooSkewed", ABOUT_TIME, NULL },
         { "RequestExpired", ABOUT_TIME, NULL },
-        { "UnrecognizedClient", ABOUT_CREDENTIALS, "check access_key_id and session_token" },
-        { "InvalidClientTokenId", ABOUT_CREDENTIALS, "check access_key_id and session_token" },
-        { "InvalidAccessKeyId", ABOUT_CREDENTIALS, "check access_key_id" },
-        { "InvalidToken", ABOUT_CREDENTIALS, "check session_token" },
-        { "InvalidSignature", ABOUT_CREDENTIALS, "check secret_access_key and region" },
-        { "SignatureDoesNotMatch", ABOUT_CREDENTIALS, "check secret_access_key and region" },
+        { "UnrecognizedClient", ABOUT_KEYS, "check access_key_id and session_token" },
+        { "InvalidClientTokenId", ABOUT_KEYS, "check access_key_id and session_token" },
+        { "InvalidAccessKeyId", ABOUT_KEYS, "check access_key_id" },
+        { "InvalidToken", ABOUT_KEYS, "check session_token" },
+        { "InvalidSignature", ABOUT_KEYS, "check secret_access_key and region" },
+        { "SignatureDoesNotMatch", ABOUT_KEYS, "check secret_access_key and region" },
         { "IncompleteSignature", ABOUT_CREDENTIALS, "check access_key_id and endpoint" },
         { "MissingAuthenticationToken", ABOUT_CREDENTIALS, "check endpoint" },
         { "AccessDenied", ABOUT_CREDENTIALS, need_policy },
@@ -233,7 +233,7 @@ static SourceVerdict verdict_of(const Complaint *c, const Known *known, bool had
                 return SOURCE_THROTTLED;
         if (c->status < 300 || c->status == 408 || c->status >= 500)
                 return SOURCE_RETRY;
-        if (known && known->about == ABOUT_TOKEN &&
+        if (known && known->about == ABOUT_KEYS && !c->about_time &&
             (c->status == 400 || c->status == 401 || c->status == 403))
                 return SOURCE_CREDENTIALS;
         if (c->status == 400 && had_continuation && !c->about_time &&

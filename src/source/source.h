@@ -27,7 +27,7 @@ typedef enum SourceVerdict {
         SOURCE_PAGE,           /* a page */
         SOURCE_RETRY,          /* may go well another time: 5xx, cut or broken answer, time-out */
         SOURCE_THROTTLED,      /* as SOURCE_RETRY, and asked too fast */
-        SOURCE_CREDENTIALS,    /* the session token has expired: fresh credentials, once */
+        SOURCE_CREDENTIALS,    /* the keys have expired or are no longer known: others, once */
         SOURCE_CURSOR_EXPIRED, /* the continuation is no longer valid: list anew, once */
         SOURCE_REFUSED, /* will not go well without somebody's help: 400, 401, 403, 404, TLS */
 } SourceVerdict;

@@ -235,6 +235,8 @@ def test_web_identity_token_is_read_when_it_is_needed(check, aws, tmp_path):
     assert sent.form["WebIdentityToken"] == "e30.e30.sig" and sent.form["RoleSessionName"] == "pod"
     line = check(env, files={"jwt": "\n"}, status=1)
     assert "the token file" in line and "is empty" in line
+    line = check(env, files={"jwt": "e30.e30\0.sig"}, status=1)
+    assert "the token file" in line and "holds a NUL" in line
     line = check(env, files={"jwt": "x" * 20001}, status=1)
     assert "is larger than 20000 bytes" in line
 
@@ -390,9 +392,9 @@ def test_what_a_helper_sees(check, tmp_path):
 
 @pytest.mark.parametrize("text, says", [
     ("echo 'no session: log in first' >&2; exit 3\n",
-     "credential_process: it ended with status 3; it said: no session: log in first"),
+     "credential_process: it ended with status 3; the journal has what it said"),
     ("echo 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYcanary password: hunter2 token=abc' >&2; exit 1\n",
-     "it said: … password: … token=…"),
+     "it ended with status 1; the journal has what it said"),
     ("kill -9 $$\n", "it was ended by signal 9"),
     ("head -c 100000 /dev/zero\n", "it printed more than 65536 bytes and was killed"),
     ("yes | head -c 100000 >&2; exit 4\n", "it ended with status 4"),

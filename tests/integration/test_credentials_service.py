@@ -2,14 +2,17 @@
 """The running daemon and its keys: a role for each account, renewal, keys that the service no longer
 takes, endpoints that hang."""
 
+import itertools
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from aws import ROLE, Aws, json_keys, key_id, secret_of, time_text, token_of
+from control import ask
 from emulator import Emulator
 from rosterd import Rosterd, wait_until
 
@@ -35,6 +38,24 @@ def aws(chime):
 
 
 NO_KEYS = {"access_key_id": None, "secret_access_key": None}
+
+
+def again(roster):
+    """A further run of each account without a reload, which would have all keys fetched anew."""
+    done = len(roster.run_rows())
+    ask(roster, "sync", wait=True)
+    assert len(roster.run_rows()) > done
+
+
+def helper(tmp_path, text):
+    """A credential_process; each time that it runs shows in runs_of_helper()."""
+    (tmp_path / "helper").write_text(f"#!/bin/sh\necho x >>{tmp_path}/ran\n{text}")
+    (tmp_path / "helper").chmod(0o755)
+    (tmp_path / "aws-config").write_text(f"[default]\ncredential_process = {tmp_path}/helper\n")
+
+
+def runs_of_helper(tmp_path):
+    return (tmp_path / "ran").read_text().count("x") if (tmp_path / "ran").exists() else 0
 
 
 def account(role=None, **more):
@@ -82,7 +103,7 @@ def test_accounts_of_one_identity_share_its_keys(roster, chime, aws):
     with roster:
         roster.wait_line("acme: baseline taken")
         roster.wait_line("beta: baseline taken")
-        roster.sync_now()
+        again(roster)
     assert len(aws.seen("AssumeRole")) == 1
 
 
@@ -93,18 +114,46 @@ def test_renewal_ahead_of_time_may_fail(roster, aws):
         roster.wait_line("acme: baseline taken")
         assert len(aws.seen("AssumeRole")) == 1
         aws.hook = lambda request: (403, {}, "")
-        roster.sync_now()
+        again(roster)
         line = roster.wait_line("acme: credentials could not be renewed, those at hand are good")
         assert "until 20" in line and "AssumeRole: STS answered 403" in line
         assert [run["outcome"] for run in roster.run_rows()] == ["complete"] * 2
 
-        aws.hook, aws.life, aws.generation = None, 3600, 1
         asked = len(aws.seen("AssumeRole"))
-        roster.sync_now()
-        wait_until(lambda: len(aws.seen("AssumeRole")) == asked + 1, message="a renewal")
-        roster.sync_now()
-        assert len(aws.seen("AssumeRole")) == asked + 1
+        again(roster)  # within a minute: not tried again
+        assert len(aws.seen("AssumeRole")) == asked
         assert {run["outcome"] for run in roster.run_rows()} == {"complete"}
+
+
+def test_renewal_ahead_of_time(roster, aws):
+    aws.life = 800
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        aws.life, aws.generation = 3600, 1
+        again(roster)
+        wait_until(lambda: len(aws.seen("AssumeRole")) == 2, message="a renewal")
+        again(roster)
+        assert len(aws.seen("AssumeRole")) == 2
+        assert {run["outcome"] for run in roster.run_rows()} == {"complete"}
+
+
+def test_keys_that_never_last_are_not_renewed_with_each_run(roster, aws):
+    aws.life = 800
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        for _ in range(4):
+            again(roster)
+        assert len(aws.seen("AssumeRole")) == 2
+
+
+def test_once_renews_nothing_ahead_of_time(roster, aws):
+    """The second account takes its turn once the first has had the keys."""
+    aws.life = 800
+    roster.settings["concurrency"] = 1
+    roster.accounts = {"acme": account("one"), "beta": account("one", account_id=OTHER_ACCOUNT)}
+    roster.write_config()
+    roster.once()
+    assert len(aws.seen("AssumeRole")) == 1
 
 
 def test_renewal_at_the_last_minute_must_not(roster, aws):
@@ -113,7 +162,7 @@ def test_renewal_at_the_last_minute_must_not(roster, aws):
     with roster:
         roster.wait_line("acme: baseline taken")
         aws.generation = 1
-        roster.sync_now()
+        again(roster)
         assert len(aws.seen("AssumeRole")) == 2
         aws.hook = lambda request: (403, {}, "")
         roster.accounts["acme"]["request_timeout"] = "90s"
@@ -122,7 +171,7 @@ def test_renewal_at_the_last_minute_must_not(roster, aws):
         roster.wait_line("acme: sync failed")
         assert roster.run_rows()[-1]["error"] == "AssumeRole: STS answered 403"
         aws.hook = None
-        roster.sync_now()
+        again(roster)
 
 
 def test_expired_session_takes_fresh_keys_once(roster, chime, aws):
@@ -166,6 +215,44 @@ def test_expired_session_and_no_other_keys(roster, chime, aws):
     assert len(chime.log()) == 1 and len(aws.seen("AssumeRole")) == 2
 
 
+def test_keys_that_were_rotated(roster, chime, tmp_path):
+    """A helper's keys say no expiry: what tells that they are over is the service."""
+    def rotate(access_key):
+        chime.control("DELETE", "credentials")
+        chime.add_credential(access_key, secret_of(access_key))
+        (tmp_path / "keys.new").write_text(json.dumps(
+            {"Version": 1, "AccessKeyId": access_key, "SecretAccessKey": secret_of(access_key)}))
+        os.rename(tmp_path / "keys.new", tmp_path / "keys.json")
+
+    helper(tmp_path, f"cat {tmp_path}/keys.json\n")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    rotate("AKIA" + "A" * 16)
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        again(roster)
+        assert runs_of_helper(tmp_path) == 1
+        rotate("AKIA" + "B" * 16)
+        again(roster)
+        assert [run["outcome"] for run in roster.run_rows()] == ["complete"] * 3
+        assert runs_of_helper(tmp_path) == 2
+
+
+def test_keys_that_are_denied_are_kept(roster, chime, tmp_path):
+    """AccessDenied and the like are about the policy: others would not help."""
+    key = key_id("helper")
+    chime.add_credential(key, secret_of(key))
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"cat {tmp_path}/keys.json\n")
+    chime.fault("status", exception="ForbiddenException", times=1)
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    roster.once(status=1)
+    assert "ForbiddenException" in roster.run_rows()[-1]["error"]
+    assert runs_of_helper(tmp_path) == 1
+
+
 def test_keys_of_a_file_that_has_changed(roster, chime, tmp_path):
     """A file is read anew for each run, and at once when its keys have expired."""
     def put(access_key):
@@ -182,7 +269,7 @@ def test_keys_of_a_file_that_has_changed(roster, chime, tmp_path):
         roster.wait_line("acme: baseline taken: 250 users")
         chime.control("DELETE", "credentials")
         put(key_id("second"))
-        roster.sync_now()
+        again(roster)
         # expired within a run: the tool that writes the file has been there meanwhile
         chime.fault("delay", page=2, delay_ms=2000)
         chime.fault("expired_session", page=3)
@@ -242,6 +329,67 @@ def test_a_hanging_helper_delays_nobody_and_dies_with_the_daemon(roster, chime, 
     wait_until(lambda: all(gone(pid) for pid in pids), message="the helper's end")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_check_that_is_interrupted_leaves_no_helper(roster, tmp_path, number):
+    helper(tmp_path, f"echo $$ >{tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid\n"
+           "exec sleep 600\n")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    with subprocess.Popen(roster.command("--check-config", "--credentials"), text=True,
+                          env=roster.environment(), stderr=subprocess.PIPE,
+                          stdout=subprocess.DEVNULL) as check:
+        wait_until(lambda: (tmp_path / "pid").exists(), message="the helper")
+        check.send_signal(number)
+        assert "credentials could not be checked: interrupted" in check.communicate(timeout=60)[1]
+    assert check.returncode == 74
+    pid = (tmp_path / "pid").read_text().strip()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), message="the helper's end")
+
+
+def test_a_check_asks_for_as_many_at_a_time_as_may_be_synced(roster, chime, aws, tmp_path):
+    """Helpers that would show if another one ran: each has its own identity."""
+    key = key_id("helper")
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"mkdir {tmp_path}/busy || exit 9\nsleep 0.2\nrmdir {tmp_path}/busy\n"
+           f"cat {tmp_path}/keys.json\n")
+    (tmp_path / "aws-config").write_text("".join(
+        f"[profile p{i}]\ncredential_process = {tmp_path}/helper\n" for i in range(4)))
+    roster.settings["concurrency"] = 1
+    roster.accounts = {f"a{i}": {**NO_KEYS, "profile": f"p{i}", "account_id": f"a{i}"}
+                       for i in range(4)}
+    roster.write_config()
+    done = roster.run("--check-config", "--credentials")
+    assert done.returncode == 0 and done.stdout.count(": works: ") == 4, done.stdout
+    assert runs_of_helper(tmp_path) == 4
+
+
+def test_helpers_that_hang_take_no_turns(tmp_path):
+    """More accounts than may be synced at a time wait for keys; once they have them, they take turns."""
+    key = key_id("helper")
+    ids = [f"{i}b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed" for i in range(4)]
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"for i in $(seq 500); do [ -e {tmp_path}/go ] && exec cat {tmp_path}/keys.json\n"
+           "sleep 0.1; done\n")
+    with Emulator(users=250, accounts=ids) as chime:
+        for access_key in SOURCE, key:
+            chime.add_credential(access_key, secret_of(access_key))
+        accounts = {f"h{i}": {**NO_KEYS, "account_id": ids[i]} for i in range(3)}
+        accounts["good"] = account(account_id=ids[3])
+        roster = Rosterd(tmp_path, chime, accounts, concurrency=1, interval="1h")
+        roster.env = {"HOME": str(tmp_path)}
+        with roster:
+            roster.wait_line("good: baseline taken: 250 users")
+            wait_until(lambda: [run["outcome"] for run in roster.run_rows()].count("running") == 3,
+                       message="all others")
+            (tmp_path / "go").touch()
+            wait_until(lambda: roster.complete_runs() == 4, message="the runs of those that waited")
+        turns = [name for name, _ in itertools.groupby(r["account"] for r in chime.log())]
+        assert len(chime.log()) > 4 and sorted(turns) == ids
+    assert runs_of_helper(tmp_path) == 1
+
+
 def test_what_a_helper_says_is_told_without_secrets(roster, chime, tmp_path):
     access_key = key_id("helper")
     chime.add_credential(access_key, secret_of(access_key), token_of(access_key))
@@ -259,6 +407,19 @@ def test_what_a_helper_says_is_told_without_secrets(roster, chime, tmp_path):
         roster.wait_line("acme: credential_process said: session ends soon; secret=…")
         roster.wait_line("acme: baseline taken: 250 users")
         assert b"canary" not in everything(roster)
+
+
+def test_what_a_failing_helper_says_is_in_the_journal_alone(roster, tmp_path):
+    helper(tmp_path, """echo '{"password": "hunter-canary", "at": "https://u:pw-canary@vault"}' \\
+        'log in first' >&2; exit 3\n""")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    lines = roster.once(status=1)
+    said = 'acme: credential_process said: {"password": "…", "at": "…"} log in first'
+    assert said in lines
+    assert roster.run_rows()[-1]["error"] == \
+        "credential_process: it ended with status 3; the journal has what it said"
+    assert b"canary" not in everything(roster) + "\n".join(lines).encode()
 
 
 def test_no_secret_is_anywhere(roster, chime, aws, tmp_path):
@@ -297,6 +458,42 @@ def test_reload_takes_other_credentials(roster, chime, aws):
         assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "another"]
 
 
+def test_reload_takes_what_has_changed_in_files(roster, aws, tmp_path):
+    """The section says the same; its profile names another role."""
+    def put(role):
+        (tmp_path / "aws-config").write_text(
+            f"[default]\nrole_arn = {ROLE}{role}\nsource_profile = source\n[profile source]\n"
+            f"aws_access_key_id = {SOURCE}\naws_secret_access_key = {secret_of(SOURCE)}\n")
+
+    put("one")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        put("two")
+        again(roster)
+        assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "one"]
+        roster.sync_now()
+        assert [r.form["RoleArn"] for r in aws.seen("AssumeRole")] == [ROLE + "one", ROLE + "two"]
+
+
+def test_reload_begins_a_fetch_anew(roster, chime, tmp_path):
+    """A helper that hangs is not waited for once the files name another one."""
+    key = key_id("helper")
+    chime.add_credential(key, secret_of(key))
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, "exec sleep 600\n")
+    roster.accounts = {"acme": {**NO_KEYS}}
+    roster.write_config()
+    with roster:
+        wait_until(lambda: runs_of_helper(tmp_path) == 1, message="the helper")
+        helper(tmp_path, f"cat {tmp_path}/keys.json\n")
+        roster.send_signal(signal.SIGHUP)
+        roster.wait_line("acme: baseline taken")
+        assert [run["outcome"] for run in roster.run_rows()] == ["complete"]
+
+
 def memory_holds(pid, needles):
     """Which of the needles are in the memory of a process."""
     found = set()
@@ -331,7 +528,7 @@ def test_old_keys_are_gone_from_memory(roster, aws, chime):
         roster.wait_line("acme: baseline taken")
         for _ in range(3):
             aws.generation += 1
-            roster.sync_now()
+            again(roster)
         assert len(issued) == 4
         pid = roster.process.pid
         everything = {text for pair in issued for text in pair}

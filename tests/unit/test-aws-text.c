@@ -215,6 +215,8 @@ static const struct {
         { "{\"Code\":\"Success\"}", "it lacks AccessKeyId", AWS_JSON_ENDPOINT, -EINVAL },
         { "{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"EC2 cannot\"}",
           "it says AssumeRoleUnauthorizedAccess: EC2 cannot", AWS_JSON_ENDPOINT, -EINVAL },
+        { "{\"Code\":\"No\",\"Message\":\"token=abc of https://u:p@host\"}",
+          "it says No: token=… of …", AWS_JSON_ENDPOINT, -EINVAL },
 };
 
 static void test_json(void **state) {
@@ -362,8 +364,27 @@ static void test_times(void **state) {
         assert_true(t == INT64_C(2208988800000));
         assert_int_equal(aws_time_parse("2040-01-01T02:00:00.5+02:00", &t), 0);
         assert_true(t == INT64_C(2208988800500));
+        assert_int_equal(aws_time_parse("1970-01-01T00:00:00Z", &t), 0);
+        assert_true(t != TIME_NONE && t < 1000);
         for (size_t i = 0; i < N(bad); i++)
                 assert_int_equal(aws_time_parse(bad[i], &t), -EINVAL);
+}
+
+static void test_long_values(void **state) {
+        char *text = malloc(200000), *at = stpcpy(text, "[a]\nk = v\n");
+        AwsFile f = { 0 };
+        Error err = { 0 };
+
+        (void) state;
+        for (int i = 0; i < 70; i++) {
+                memset(at, ' ', 2);
+                memset(at + 2, 'x', 1000);
+                at = stpcpy(at + 1002, "\n");
+        }
+        assert_int_equal(aws_file_parse(text, strlen(text), &f, &err), -EINVAL);
+        assert_string_equal(err.msg, "line 68 makes its value longer than 64 KiB");
+        aws_file_clear(&f);
+        free(text);
 }
 
 static void test_shown_ids(void **state) {
@@ -440,7 +461,12 @@ static const struct {
         { "secret=abc token:def Password=x", "secret=… token:… Password=…" },
         { "secret: abc def", "secret: … def" },
         { "AWS_SECRET_ACCESS_KEY=abc", "AWS_SECRET_ACCESS_KEY=…" },
-        { "{\"SecretAccessKey\": \"abc\", \"x\": 1}", "{\"SecretAccessKey\": \"abc\", \"x\": 1}" },
+        { "{\"SecretAccessKey\": \"abc\", \"x\": 1}", "{\"SecretAccessKey\": \"…\", \"x\": 1}" },
+        { "{\"password\":\"abc\",\"token\":12,\"n\":1}",
+          "{\"password\":\"…\",\"token\":…,\"n\":1}" },
+        { "password = abc pwd : 'd' x : y", "password = … pwd : '…' x : y" },
+        { "at https://u:pw@vault and https://vault", "at … and https://vault" },
+        { "the secret is out: abc", "the secret is out: abc" },
         { "arn:aws:iam::123456789012:role/long-name-of-a-role", "arn:aws:iam::123456789012:role/"
                                                                 "long-name-of-a-role" },
         { "\x1b[31mred\x1b[0m", "?[31mred?[0m" },
@@ -468,8 +494,9 @@ int main(void) {
                 cmocka_unit_test(test_file_bounds), cmocka_unit_test(test_profiles),
                 cmocka_unit_test(test_json),        cmocka_unit_test(test_xml),
                 cmocka_unit_test(test_xml_cut),     cmocka_unit_test(test_freshness),
-                cmocka_unit_test(test_times),       cmocka_unit_test(test_shown_ids),
-                cmocka_unit_test(test_urls),        cmocka_unit_test(test_masks),
+                cmocka_unit_test(test_times),       cmocka_unit_test(test_long_values),
+                cmocka_unit_test(test_shown_ids),   cmocka_unit_test(test_urls),
+                cmocka_unit_test(test_masks),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
