@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 
-TIMEOUT = 25
+TIMEOUT = 60
 
 
 class Request:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-TIMEOUT = 25
+TIMEOUT = 60
 
 # Every column of the public view `users`, with the member of the API's answer that it comes from.
 MEMBERS = {

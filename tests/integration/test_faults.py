@@ -89,7 +89,7 @@ class Failed:
                 chime.delete_user(self.gone[case], account=ids[case])
                 action, details, _ = FATAL[case[0]]
                 chime.fault(action, account=ids[case], page=case[1], times="always", **details)
-            self.lines = self.roster.once(status=1, timeout=120)
+            self.lines = self.roster.once(status=1, timeout=400)
             self.after, self.failed_seq = self.snapshot(), self.roster.last_seq()
             self.events = self.roster.events(self.seq)
             self.runs = {run["account"]: run for run in self.roster.run_rows()}

@@ -86,7 +86,7 @@ def test_killed_at_random(tmp_path, batch, kills):
             assert roster.sql("PRAGMA integrity_check")[0]["integrity_check"] == "ok"
         stored = {event["seq"]: event["id"] for event in roster.events()}
         assert roster.sql("SELECT * FROM dead_letters") == []
-    assert len(stored) > kills / 2
+    assert len(stored) > kills / 5
 
     # every event, none invented
     assert {seq for _, _, seq, _ in receiver.taken} == set(stored)
