@@ -203,7 +203,7 @@ static const struct {
         { "suspended", "SUSPENDED", "no account has too many suspended users", READ_STATUS,
           judge_suspended },
         { "sync", "SYNC", "every account was read in time", READ_STATUS, judge_sync },
-        { "webhooks", "WEBHOOKS", "every webhook takes its events", READ_WEBHOOK_HEALTH,
+        { "webhooks", "WEBHOOKS", "no event waits for longer than it may", READ_WEBHOOK_HEALTH,
           judge_webhook },
 };
 
