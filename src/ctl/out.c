@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <langinfo.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,10 +113,6 @@ void out_pad(Out *o, char c, size_t n) {
         for (; n > sizeof run; n -= sizeof run)
                 out_write(o, run, sizeof run);
         out_write(o, run, n);
-}
-
-void out_number(Out *o, int64_t n) {
-        out_printf(o, "%" PRId64, n);
 }
 
 void out_printf(Out *o, const char *fmt, ...) {

@@ -31,7 +31,6 @@ void out_init(Out *o);
 int out_open_file(Out *o, const char *path, Error *err);
 void out_text(Out *o, const char *text);
 void out_pad(Out *o, char c, size_t n);
-void out_number(Out *o, int64_t n);
 void out_printf(Out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Hands on what is buffered. */
 void out_flush(Out *o);
