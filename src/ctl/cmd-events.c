@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include "ctl/event-row.h"
 #include "ctl/when.h"
 #include "ctl/writer.h"
+#include "model/event.h"
 
 #define FOLLOW_LAST 10      /* events shown to begin with */
 #define LOOK_MS 200         /* at the files */
@@ -111,6 +113,13 @@ static void log_end(Log *l) {
                 sheet_end(l->sheet);
 }
 
+static bool matches_a_type(const char *glob) {
+        for (size_t i = 0; i < EVENT_KIND_COUNT; i++)
+                if (fnmatch(glob, event_types[i].name, 0) == 0)
+                        return true;
+        return false;
+}
+
 static int read_filter(Ctl *c, const Args *a, EventFilter *f, Error *err) {
         const char *since = args_get(a, "since");
         bool follow = args_has(a, "follow");
@@ -124,6 +133,8 @@ static int read_filter(Ctl *c, const Args *a, EventFilter *f, Error *err) {
                 r = when_parse(since, time_now_ms(), c->utc, &f->since, err);
         if (r >= 0 && f->account)
                 r = words_check(c, WORDS_ACCOUNTS, "account", &f->account, err);
+        if (r >= 0 && f->type && !matches_a_type(f->type))
+                r = words_check(c, WORDS_EVENT_TYPES, "event type", &f->type, err);
         return r;
 }
 

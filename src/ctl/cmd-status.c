@@ -85,6 +85,7 @@ static const char *const shown[] = {
 
 typedef struct Status {
         Now now;
+        bool table;
         size_t n;     /* columns of the database */
         size_t *from; /* cell of each column that is written */
         bool *ago;    /* by column: not when, but how long ago */
@@ -121,6 +122,7 @@ static int plan(Ctl *c, Status *s, const Rows *rows, Writer **ret, Error *err) {
         bool people = format == FORMAT_TABLE && c->out.terminal && !c->utc;
         size_t all;
 
+        s->table = format == FORMAT_TABLE;
         s->n = rows_columns(rows);
         all = s->n + N_MORE;
         columns = calloc(all, sizeof *columns);
@@ -216,6 +218,8 @@ static void write_row(Status *s, Writer *writer, const Cell *stored) {
         memcpy(s->cells, stored, s->n * sizeof *stored);
         memset(s->cells + s->n, 0, N_MORE * sizeof *s->cells);
         s->cells[s->n + LIVE] = (Cell){ CELL_NUMBER, "0", 1 };
+        if (s->table && s->now.why.code == E_UNAVAILABLE) /* nobody is there to begin it */
+                s->cells[s->next_run_at] = cell_text(NULL);
         /* A run whose end was not recorded: nobody knows whether it goes on. */
         if (!s->now.remote && strcmp(stored[s->state].text, "running") == 0)
                 s->cells[s->state] = cell_text("unfinished");

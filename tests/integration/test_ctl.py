@@ -143,6 +143,8 @@ def test_events_and_runs(told, ctl):
     assert ctl.ok("events", "--since", "1h") == ctl.ok("events")
     line = ctl.ok("events", "-t", "user.suspended").splitlines()[1]
     assert "  acme     user.suspended  ana@example.com was suspended (was Registered)" in line
+    assert "did you mean user.suspended?" in ctl.fails(1, "events", "-t", "user.suspend")
+    assert "no event type 'bogus.*'" in ctl.fails(1, "events", "-t", "bogus.*")
     runs = json.loads(ctl.ok("runs", "--format", "json"))
     assert runs == list(reversed(told.run_rows()))
     assert len(ctl.ok("runs", "--last", "1").splitlines()) == 2
