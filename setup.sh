@@ -38,6 +38,7 @@ SQLite|libsqlite3-dev sqlite3|sqlite-devel sqlite
 libsystemd|libsystemd-dev|systemd-devel
 inih|libinih-dev|inih-devel
 OpenSSL's libcrypto, for webhook signatures|libssl-dev|openssl-devel
+xxHash, to recognise unchanged records|libxxhash-dev|xxhash-devel
 END
         case $1 in demo | check) cat <<'END' ;; esac
 the emulator's HTTP server|libmicrohttpd-dev|libmicrohttpd-devel

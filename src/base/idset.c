@@ -1,55 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open addressing with linear probing, at most three quarters full. */
+/* Open addressing with linear probing, at most three quarters full.  A block without members is an
+ * empty slot. */
 #include "base/idset.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-/* Row numbers come in runs; the multiplier (2^64 / golden ratio) spreads them. */
-static size_t home(const IdSet *s, uint64_t id) {
-        return (size_t) ((id * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (s->size - 1);
+#define BLOCK_SIZE 64
+
+static uint64_t first_of(uint64_t id) {
+        return id - id % BLOCK_SIZE;
 }
 
-/* The slot of id, or the empty one where it belongs. */
-static size_t probe(const IdSet *s, uint64_t id) {
-        size_t i = home(s, id);
+static uint64_t bit_of(uint64_t id) {
+        return UINT64_C(1) << id % BLOCK_SIZE;
+}
 
-        while (s->slots[i] && s->slots[i] != id)
+/* Row numbers come in runs; the multiplier (2^64 / golden ratio) spreads them. */
+static size_t home(const IdSet *s, uint64_t first) {
+        uint64_t h = first / BLOCK_SIZE;
+
+        h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+        return (size_t) (h >> 32) & (s->size - 1);
+}
+
+/* The slot of the block, or the empty one where it belongs. */
+static size_t probe(const IdSet *s, uint64_t first) {
+        size_t i = home(s, first);
+
+        while (s->blocks[i].members && s->blocks[i].first != first)
                 i = (i + 1) & (s->size - 1);
         return i;
 }
 
 static int grow(IdSet *s) {
-        IdSet bigger = { .size = s->size ? s->size * 2 : 64, .count = s->count };
+        IdSet bigger = { .size = s->size ? s->size * 2 : 8, .used = s->used, .count = s->count };
 
-        bigger.slots = calloc(bigger.size, sizeof *bigger.slots);
-        if (!bigger.slots)
+        bigger.blocks = calloc(bigger.size, sizeof *bigger.blocks);
+        if (!bigger.blocks)
                 return -ENOMEM;
         for (size_t i = 0; i < s->size; i++)
-                if (s->slots[i])
-                        bigger.slots[probe(&bigger, s->slots[i])] = s->slots[i];
-        free(s->slots);
+                if (s->blocks[i].members)
+                        bigger.blocks[probe(&bigger, s->blocks[i].first)] = s->blocks[i];
+        free(s->blocks);
         *s = bigger;
         return 0;
 }
 
 int idset_add(IdSet *s, uint64_t id) {
-        size_t i;
+        IdBlock *block;
 
         assert(id != 0);
         if (idset_contains(s, id))
                 return IDSET_PRESENT;
-        if (s->count >= s->size / 4 * 3 && grow(s) < 0)
+        if (s->used >= s->size / 4 * 3 && grow(s) < 0)
                 return -ENOMEM;
-        i = probe(s, id);
-        s->slots[i] = id;
+        block = &s->blocks[probe(s, first_of(id))];
+        s->used += !block->members;
+        block->first = first_of(id);
+        block->members |= bit_of(id);
         s->count++;
         return IDSET_ADDED;
 }
 
 bool idset_contains(const IdSet *s, uint64_t id) {
-        return s->size && s->slots[probe(s, id)] == id;
+        return s->size && (s->blocks[probe(s, first_of(id))].members & bit_of(id));
 }
 
 void idset_remove(IdSet *s, uint64_t id) {
@@ -57,19 +73,22 @@ void idset_remove(IdSet *s, uint64_t id) {
 
         if (!idset_contains(s, id))
                 return;
-        i = probe(s, id);
-        s->slots[i] = 0;
+        i = probe(s, first_of(id));
+        s->blocks[i].members &= ~bit_of(id);
         s->count--;
+        if (s->blocks[i].members)
+                return;
+        s->used--;
         /* Whatever probed past the hole must still be found: put the rest of the run in again. */
-        for (i = (i + 1) & (s->size - 1); s->slots[i]; i = (i + 1) & (s->size - 1)) {
-                uint64_t moved = s->slots[i];
+        for (i = (i + 1) & (s->size - 1); s->blocks[i].members; i = (i + 1) & (s->size - 1)) {
+                IdBlock moved = s->blocks[i];
 
-                s->slots[i] = 0;
-                s->slots[probe(s, moved)] = moved;
+                s->blocks[i].members = 0;
+                s->blocks[probe(s, moved.first)] = moved;
         }
 }
 
 void idset_clear(IdSet *s) {
-        free(s->slots);
+        free(s->blocks);
         *s = (IdSet){ 0 };
 }

@@ -5,10 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A set of numbers other than 0, in 11 to 22 bytes each.  All zero is an empty set. */
+/* 64 neighbours: bit i of members is the number first + i. */
+typedef struct IdBlock {
+        uint64_t first, members;
+} IdBlock;
+
+/* A set of numbers other than 0.  Neighbours share a block, so that numbers without gaps take a third
+ * of a byte to two thirds each, and such as have no neighbours 21 to 43 bytes.  All zero is an empty
+ * set. */
 typedef struct IdSet {
-        uint64_t *slots;
+        IdBlock *blocks;
         size_t size; /* a power of two, or 0 */
+        size_t used; /* blocks that have members */
         size_t count;
 } IdSet;
 

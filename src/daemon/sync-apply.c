@@ -50,14 +50,51 @@ bool sync_arrivals_are_news(const Sync *s) {
         return !s->baseline || (!s->rescoped && s->account->baseline == BASELINE_EVENTS);
 }
 
-static int add_user(Sync *s, const User *u, int64_t *ret_row, Error *err) {
+/* Set in the environment, every record is read the slow way, and no marks are made: for tests, which
+ * compare what the two ways come to. */
+#define SLOW_WAY "ROSTERD_READ_EVERY_RECORD"
+
+int sync_known_begin(Sync *s, Error *err) {
+        CLEANUP_FREE char *context = NULL;
+
+        if (getenv(SLOW_WAY))
+                return 0;
+        if (asprintf(&context, "%u %d %s", s->source->reading, s->config->store_personal_pin,
+                     s->scope) < 0) {
+                context = NULL;
+                return error_set(err, -ENOMEM, "out of memory");
+        }
+        return known_begin(&s->known, s->world->store, s->key, context, err);
+}
+
+static bool is_mark(RecordMark mark) {
+        return mark.low || mark.high;
+}
+
+/* Whether the record is that of a user who has not changed, and who has no more about it: then that is
+ * all.  Those who are named twice, or were last time, go the slow way. */
+static int recognise(Sync *s, RecordMark mark, bool *ret, Error *err) {
+        int64_t row = is_mark(mark) ? known_find(&s->known, mark) : 0;
+
+        if (!row || idset_contains(&s->seen, (uint64_t) row) ||
+            idset_contains(&s->memory->contested, (uint64_t) row))
+                return 0;
+        if (idset_add(&s->seen, (uint64_t) row) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        s->pages_without_news = 0;
+        s->recognised++;
+        *ret = true;
+        return 0;
+}
+
+static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, Error *err) {
         int64_t now = time_now_ms();
         UserDates dates = { .first_seen_at = now, .last_changed_at = now };
         int r = batch_write(s->world->batch, err);
 
         if (r < 0)
                 return r;
-        r = store_user_insert(s->world->store, s->key, u, &dates, ret_row, err);
+        r = store_user_insert(s->world->store, s->key, u, &dates, mark, ret_row, err);
         if (r < 0)
                 return r;
         s->counters.added++;
@@ -66,20 +103,32 @@ static int add_user(Sync *s, const User *u, int64_t *ret_row, Error *err) {
         return sync_tell_user(s, USER_CHANGE_ADDED, NULL, u, NULL, &dates, now, err);
 }
 
+/* The user is as before: what is to be written is at most the mark, and that nobody is missing. */
+static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *err) {
+        bool other = is_mark(mark) && (old->mark.low != mark.low || old->mark.high != mark.high);
+        bool renews = other && is_mark(old->mark);
+        int r;
+
+        if (old->missing == 0 && (!other || (renews && !s->confirms)))
+                return 0;
+        s->confirmed += renews;
+        r = batch_write(s->world->batch, err);
+        return r < 0 ? r : store_user_confirm(s->world->store, old->row, mark, err);
+}
+
 /* The user was known: writes what differs.  Takes over nothing; old->user is replaced. */
-static int update_user(Sync *s, StoredUser *old, const User *u, bool former, Error *err) {
-        StoredUser fresh = { .row = old->row, .user = *u, .dates = old->dates };
+static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark, bool former,
+                       Error *err) {
+        StoredUser fresh = { .row = old->row, .user = *u, .dates = old->dates, .mark = mark };
         int64_t now = time_now_ms();
         bool changed = user_diff(&old->user, u) != 0, news;
         int r;
 
-        if (!changed && !former && old->missing == 0)
-                return 0;
+        if (!changed && !former)
+                return confirm_user(s, old, mark, err);
         r = batch_write(s->world->batch, err);
         if (r < 0)
                 return r;
-        if (!changed && !former)
-                return store_user_set_missing(s->world->store, old->row, 0, err);
 
         fresh.dates.removed_at = TIME_NONE;
         fresh.dates.last_changed_at = now;
@@ -135,7 +184,8 @@ int sync_apply_deferred(Sync *s, Error *err) {
 
                 if (r < 0)
                         return r;
-                r = update_user(s, &old, &s->deferred[i].user, r == STORE_FORMER, err);
+                r = update_user(s, &old, &s->deferred[i].user, (RecordMark){ 0 }, r == STORE_FORMER,
+                                err);
                 if (r < 0)
                         return r;
         }
@@ -147,7 +197,8 @@ int sync_apply_deferred(Sync *s, Error *err) {
  * people moved between its pages while it was read, or by mistake; the last record counts.  Where the
  * two differ time and again, telling both would be a storm of untrue events, so that from the second
  * listing on the first record is kept back. */
-static int apply_known(Sync *s, StoredUser *old, User *u, bool former, Error *err) {
+static int apply_known(Sync *s, StoredUser *old, User *u, RecordMark mark, bool former,
+                       Error *err) {
         int r = idset_add(&s->seen, (uint64_t) old->row);
 
         if (r < 0)
@@ -164,7 +215,7 @@ static int apply_known(Sync *s, StoredUser *old, User *u, bool former, Error *er
                     (former || user_diff(&old->user, u)) && defer(s, old->row, u))
                         return 0;
         }
-        return update_user(s, old, u, former, err);
+        return update_user(s, old, u, mark, former, err);
 }
 
 /* The record names somebody and cannot be read further: whatever is known of that person stays. */
@@ -186,10 +237,15 @@ static int apply_unreadable(Sync *s, const User *u, const Error *why, Error *err
 int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
         CLEANUP(user_clearp) User u = { 0 };
         CLEANUP(stored_user_clearp) StoredUser old = { 0 };
+        RecordMark mark = known_mark(&s->known, record->data, record->len);
+        bool recognised = false;
         Error why = { 0 };
         int64_t row;
-        int r = s->source->record(s->account, record, &u, &why);
+        int r = recognise(s, mark, &recognised, err);
 
+        if (r < 0 || recognised)
+                return r;
+        r = s->source->record(s->account, record, &u, &why);
         switch (r) {
         case RECORD_USER:
                 break;
@@ -215,9 +271,9 @@ int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
         if (r < 0)
                 return r;
         if (r != STORE_ABSENT)
-                return apply_known(s, &old, &u, r == STORE_FORMER, err);
+                return apply_known(s, &old, &u, mark, r == STORE_FORMER, err);
 
-        r = add_user(s, &u, &row, err);
+        r = add_user(s, &u, mark, &row, err);
         if (r < 0)
                 return r;
         s->pages_without_news = 0;

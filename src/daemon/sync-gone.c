@@ -63,9 +63,11 @@ static int note_missing(Sync *s, const ListedRow *row, Error *err) {
 static int scan(Sync *s, Error *err) {
         ListedRow rows[SCAN_ROWS];
         size_t n = 0;
-        int r = store_users_listed(s->world->store, s->key, s->gone.after, rows, SCAN_ROWS, &n,
-                                   err);
+        int r;
 
+        if ((int64_t) s->seen.count == s->gone.listed) /* all that are seen are listed by now */
+                return SYNC_DONE;
+        r = store_users_listed(s->world->store, s->key, s->gone.after, rows, SCAN_ROWS, &n, err);
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 s->gone.after = rows[i].row;
                 if (!idset_contains(&s->seen, (uint64_t) rows[i].row))

@@ -3,8 +3,25 @@
 
 /* Shared by sync*.c and nobody else. */
 
+#include "daemon/known.h"
 #include "daemon/sync.h"
 #include "source/source.h"
+
+typedef enum SyncStep {
+        SYNC_MORE = 1, /* call again in the next turn */
+        SYNC_DONE,
+} SyncStep;
+
+/* An answer that waits, or the page that is being applied. */
+typedef struct SyncPage {
+        SourceAnswer said;
+        char *body;    /* owned; the records of a page point into it */
+        size_t at;     /* records before it are applied */
+        int64_t page;  /* of the listing, from 1 */
+        bool there;    /* there is one */
+        bool circles;  /* its continuation was seen before */
+        bool has_next; /* the listing goes on behind it */
+} SyncPage;
 
 struct Sync {
         const SyncWorld *world;
@@ -39,11 +56,18 @@ struct Sync {
         uint64_t token_seed; /* mixes the token hashes of this run */
         IdSet tokens;        /* continuations that were seen in this listing */
         int64_t page;        /* of this listing, from 1: the one that is asked for */
+        SyncPage hand;       /* the page that is being applied */
+        SyncPage early;      /* the answer that came meanwhile */
+        bool whole;          /* the listing has ended, and all of it is applied */
         unsigned attempts;   /* of this page, after the first */
         unsigned pages_without_news;
         bool restarted; /* the listing was begun anew because a continuation had expired */
 
-        IdSet seen; /* rows of users that this listing named */
+        Known known;
+        bool known_begun;
+        bool confirms;                 /* marks are renewed where only the bytes have changed */
+        int64_t recognised, confirmed; /* records; marks that were renewed so */
+        IdSet seen;                    /* rows of users that this listing named */
         struct Deferred *deferred;
         size_t n_deferred;
         IdSet contested; /* becomes memory->contested */
@@ -74,7 +98,40 @@ typedef struct Deferred {
         User user;
 } Deferred;
 
-/* sync-apply.c: compares one record with the snapshot and writes what differs. <0: the run fails. */
+/* sync.c: the run fails. */
+void sync_fail(Sync *s, const Error *why);
+/* A read or write of the database failed, which all runs must hear of. */
+void sync_fail_store(Sync *s, const Error *why);
+/* There is more to do, in the next turn of the loop. */
+void sync_go_on_later(Sync *s);
+/* Microseconds. */
+uint64_t sync_now(clockid_t clock);
+
+/* sync-keys.c: gets keys and then goes on with sync_ask().  refused: keys that others are to replace,
+ * or NULL. */
+void sync_get_keys(Sync *s, const AwsKeys *refused);
+/* The service does not take the keys, or no longer: others, once for each page. */
+void sync_renew_keys(Sync *s, const char *refusal);
+
+/* sync-pages.c: asks for the next page, as soon as the pace allows. */
+void sync_ask(Sync *s);
+/* Pace, backoff, or patience with those who have the keys is at its end. */
+int sync_on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+/* Runs sync_on_timer() after delay. */
+void sync_set_timer(Sync *s, uint64_t delay);
+/* The run fails for a reason that has to do with the page that is asked for. */
+void sync_fail_page(Sync *s, const char *what);
+/* The listing begins anew: what it had named so far does not count as named, and what was known at the
+ * start of the run may have changed in it. */
+void sync_begin_listing(Sync *s);
+/* One portion of what is at hand.  Returns a SyncStep or <0. */
+int sync_pages_step(Sync *s, Error *err);
+/* Frees the pages at hand. */
+void sync_drop_pages(Sync *s);
+
+/* sync-apply.c: begins to load who is known by the bytes of the record. */
+int sync_known_begin(Sync *s, Error *err);
+/* Compares one record with the snapshot and writes what differs. <0: the run fails. */
 int sync_apply_record(Sync *s, const SourceRecord *record, Error *err);
 /* Those that were kept back and did not come again. */
 int sync_apply_deferred(Sync *s, Error *err);
@@ -87,11 +144,6 @@ int sync_tell(Sync *s, EventKind kind, const char *detail_json, Error *err);
 /* Appends the events of one user's change. */
 int sync_tell_user(Sync *s, UserChange change, const User *old, const User *new,
                    const UserDates *old_dates, const UserDates *new_dates, int64_t now, Error *err);
-
-typedef enum SyncStep {
-        SYNC_MORE = 1, /* call again in the next turn */
-        SYNC_DONE,
-} SyncStep;
 
 /* sync-gone.c: a complete listing has ended; looks for users that it lacks, and removes them or holds
  * them, a portion at a time.  Returns a SyncStep or <0. */

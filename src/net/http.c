@@ -138,6 +138,10 @@ static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
         return n;
 }
 
+char *http_take_body(const HttpResult *res) {
+        return take_ptr(res->call->body);
+}
+
 const char *http_header(const HttpResult *res, const char *name) {
         struct curl_header *h = NULL;
 

@@ -33,8 +33,11 @@ typedef struct HttpResult {
         const char *body;   /* NUL-terminated; borrowed, valid during on_done */
         size_t body_len;    /* without the NUL */
         const char *reason; /* a clause for people unless HTTP_ANSWERED; never holds a secret */
-        const HttpCall *call;
+        HttpCall *call;
 } HttpResult;
+
+/* The body as the caller's own, to be freed; NULL where there is none.  res->body is valid as long. */
+char *http_take_body(const HttpResult *res);
 
 /* A header of the answer by name (any case), or NULL; valid during on_done. */
 const char *http_header(const HttpResult *res, const char *name);

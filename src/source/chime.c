@@ -363,6 +363,7 @@ static int chime_scope(const AccountConfig *account, char **ret, Error *err) {
 
 const Source source_chime = {
         .name = "chime",
+        .reading = 1,
         .request = chime_request,
         .answer = chime_answer,
         .record = chime_record,

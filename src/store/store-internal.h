@@ -31,6 +31,8 @@ typedef enum StmtId {
         STMT_USER_UPDATE,
         STMT_USER_SET_MISSING,
         STMT_USERS_LISTED,
+        STMT_USERS_MARKED,
+        STMT_MARK_KEY,
         STMT_USERS_COUNT,
         STMT_STATUS_COUNTS,
         STMT_PINS_WIPE,
@@ -81,7 +83,7 @@ struct Store {
 
 /* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0), and in
  * STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1): field i is at USER_AT + i. */
-#define USER_AT 5
+#define USER_AT 6
 
 /* ---- migrations (store-schema.c) ---- */
 

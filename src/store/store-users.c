@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <string.h>
 
 #include "base/timefmt.h"
 #include "store/store-internal.h"
@@ -35,6 +36,23 @@ static int bind_fields(sqlite3_stmt *st, const User *u) {
         return rc;
 }
 
+/* As bytes, in this machine's order: read on another, they are merely unknown. */
+static int bind_mark(sqlite3_stmt *st, int pos, RecordMark mark) {
+        if (mark.low == 0 && mark.high == 0)
+                return sqlite3_bind_null(st, pos);
+        return sqlite3_bind_blob(st, pos, &mark, sizeof mark, SQLITE_TRANSIENT);
+}
+
+/* What is no mark counts as none. */
+static RecordMark column_mark(sqlite3_stmt *st, int col) {
+        RecordMark mark = { 0 };
+        const void *blob = sqlite3_column_blob(st, col);
+
+        if (blob && sqlite3_column_bytes(st, col) == (int) sizeof mark)
+                memcpy(&mark, blob, sizeof mark);
+        return mark;
+}
+
 /* An INTEGER column reads as the text "0" or "1" that FIELD_BOOL wants. */
 static int read_user(Store *s, sqlite3_stmt *st, StoredUser *u, Error *err) {
         int r;
@@ -46,6 +64,7 @@ static int read_user(Store *s, sqlite3_stmt *st, StoredUser *u, Error *err) {
         if (r >= 0)
                 r = store_column_time(s, st, 3, &u->dates.removed_at, err);
         u->missing = (unsigned) sqlite3_column_int64(st, 4);
+        u->mark = column_mark(st, 5);
         for (int i = 0; i < USER_FIELD_COUNT && r >= 0; i++)
                 r = store_column_text(s, st, USER_AT + i, &u->user.value[i], err);
         return r;
@@ -92,7 +111,7 @@ int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err) {
 }
 
 int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,
-                      int64_t *ret_row, Error *err) {
+                      RecordMark mark, int64_t *ret_row, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_USER_INSERT, &st, err);
 
@@ -100,7 +119,7 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
                 return r;
         if (sqlite3_bind_int64(st, 1, account) | store_bind_time(st, 2, dates->first_seen_at) |
             store_bind_time(st, 3, dates->last_changed_at) |
-            store_bind_time(st, 4, dates->removed_at) | bind_fields(st, u))
+            store_bind_time(st, 4, dates->removed_at) | bind_mark(st, 5, mark) | bind_fields(st, u))
                 return store_error(s, err, "adding a user");
         r = store_write(s, st, "adding a user", err);
         if (r >= 0)
@@ -120,6 +139,8 @@ static int write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err) {
 
 int store_user_update(Store *s, const StoredUser *u, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        static const RecordMark none = { 0 };
+        bool present = u->dates.removed_at == TIME_NONE && u->missing == 0;
         int r = store_stmt(s, STMT_USER_UPDATE, &st, err);
 
         if (r < 0)
@@ -127,20 +148,30 @@ int store_user_update(Store *s, const StoredUser *u, Error *err) {
         if (store_bind_time(st, 1, u->dates.first_seen_at) |
             store_bind_time(st, 2, u->dates.last_changed_at) |
             store_bind_time(st, 3, u->dates.removed_at) | sqlite3_bind_int64(st, 4, u->missing) |
-            bind_fields(st, &u->user) | sqlite3_bind_int64(st, USER_AT + USER_FIELD_COUNT, u->row))
+            bind_mark(st, 5, present ? u->mark : none) | bind_fields(st, &u->user) |
+            sqlite3_bind_int64(st, USER_AT + USER_FIELD_COUNT, u->row))
                 return store_error(s, err, "updating a user");
         return write_row(s, st, u->row, err);
 }
 
-int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err) {
+static int set_missing(Store *s, int64_t row, unsigned missing, RecordMark mark, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_USER_SET_MISSING, &st, err);
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, missing) | sqlite3_bind_int64(st, 2, row))
+        if (sqlite3_bind_int64(st, 1, missing) | bind_mark(st, 2, mark) |
+            sqlite3_bind_int64(st, 3, row))
                 return store_error(s, err, "updating a user");
         return write_row(s, st, row, err);
+}
+
+int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err) {
+        return set_missing(s, row, missing, (RecordMark){ 0 }, err);
+}
+
+int store_user_confirm(Store *s, int64_t row, RecordMark mark, Error *err) {
+        return set_missing(s, row, 0, mark, err);
 }
 
 int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows, size_t max,
@@ -160,6 +191,48 @@ int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows
         if (r < 0)
                 return r;
         *ret_n = n;
+        return 0;
+}
+
+int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        const void *key;
+        int r = store_stmt(s, STMT_MARK_KEY, &st, err);
+
+        if (r >= 0)
+                r = store_step(s, st, "reading a key", err);
+        if (r < 0)
+                return r;
+        key = r == STMT_ROW ? sqlite3_column_blob(st, 0) : NULL;
+        if (!key || sqlite3_column_bytes(st, 0) != MARK_KEY_SIZE)
+                return error_set(err, -ENOENT, "the database %s has no key for marks", s->path);
+        memcpy(ret, key, MARK_KEY_SIZE);
+        return 0;
+}
+
+int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
+                       size_t *ret_n, int64_t *ret_after, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int64_t row = after;
+        size_t n = 0;
+        int r = store_stmt(s, STMT_USERS_MARKED, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, account) | sqlite3_bind_int64(st, 2, after) |
+            sqlite3_bind_int64(st, 3, (int64_t) max))
+                return store_error(s, err, "reading the users");
+        while ((r = store_step(s, st, "reading the users", err)) == STMT_ROW) {
+                RecordMark mark = column_mark(st, 1);
+
+                row = sqlite3_column_int64(st, 0);
+                if ((mark.low || mark.high) && sqlite3_column_int64(st, 2) == 0)
+                        rows[n++] = (MarkedRow){ .row = row, .mark = mark };
+        }
+        if (r < 0)
+                return r;
+        *ret_n = n;
+        *ret_after = row;
         return 0;
 }
 

@@ -88,6 +88,13 @@ typedef enum StoreLookup {
         STORE_FORMER,     /* in `former_users` */
 } StoreLookup;
 
+/* A hash of the bytes of the record that a user was last read from; all zero: there is none.  It goes
+ * with whatever else changes the row, so that it never vouches for what is no longer there; to forget
+ * one only costs time. */
+typedef struct RecordMark {
+        uint64_t low, high;
+} RecordMark;
+
 /* As a number of listings that lacked a user: the removal was due, and is held. */
 #define STORE_MISSING_HELD 1000000
 
@@ -96,6 +103,7 @@ typedef struct StoredUser {
         User user;
         UserDates dates;
         unsigned missing; /* complete listings in a row that lacked this user */
+        RecordMark mark;
 } StoredUser;
 
 void stored_user_clear(StoredUser *u);
@@ -106,9 +114,12 @@ int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err);
 
 /* A new user, listed from now on; *ret_row gets its row. */
 int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,
-                      int64_t *ret_row, Error *err);
-/* Replaces fields, dates (removed_at says whether it is listed) and the count of missing. */
+                      RecordMark mark, int64_t *ret_row, Error *err);
+/* Replaces fields, dates (removed_at says whether it is listed), the count of missing, and the mark,
+ * which only somebody has who is listed and not missing. */
 int store_user_update(Store *s, const StoredUser *u, Error *err);
+/* The listing names the user again, and nothing has changed but the bytes of the record. */
+int store_user_confirm(Store *s, int64_t row, RecordMark mark, Error *err);
 
 /* A listed user, as the search for missing ones needs it. */
 typedef struct ListedRow {
@@ -120,7 +131,23 @@ typedef struct ListedRow {
  * *ret_n.  Reads an index only. */
 int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows, size_t max,
                        size_t *ret_n, Error *err);
+/* The mark goes. */
 int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err);
+
+/* What marks of this database are made with; random, and of no use to anybody else. */
+#define MARK_KEY_SIZE 192
+/* -ENOENT: the database has none, or one of another size. */
+int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err);
+
+typedef struct MarkedRow {
+        int64_t row;
+        RecordMark mark;
+} MarkedRow;
+
+/* Up to max users of the account who have a mark and a row above after, in order of row; their number
+ * in *ret_n.  Reads an index only.  *ret_after: rows up to there were looked at. */
+int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
+                       size_t *ret_n, int64_t *ret_after, Error *err);
 int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
 
 /* One line of the view status_counts; texts may be NULL. */

@@ -213,7 +213,7 @@ static void test_idset(void **state) {
         for (uint64_t i = 1; i <= 100000; i++)
                 assert_int_equal(idset_add(&s, i * 3), IDSET_ADDED);
         assert_int_equal(s.count, 100000);
-        assert_true(s.size * sizeof *s.slots <= 22 * s.count);
+        assert_true(s.size * sizeof *s.blocks <= 2 * s.count);
         for (uint64_t i = 1; i <= 100000; i++)
                 assert_int_equal(idset_add(&s, i * 3), IDSET_PRESENT);
         for (uint64_t i = 2; i <= 100000; i += 2)
@@ -224,6 +224,27 @@ static void test_idset(void **state) {
         idset_clear(&s);
         assert_int_equal(s.count, 0);
         assert_int_equal(idset_add(&s, UINT64_MAX), IDSET_ADDED);
+        idset_clear(&s);
+}
+
+static void test_idset_memory(void **state) {
+        IdSet s = { 0 };
+
+        (void) state;
+        for (uint64_t i = 1; i <= 100000; i++)
+                assert_int_equal(idset_add(&s, i), IDSET_ADDED);
+        assert_true(s.size * sizeof *s.blocks <= 2 * s.count / 3);
+        idset_clear(&s);
+        for (uint64_t i = 1; i <= 100000; i++)
+                assert_int_equal(idset_add(&s, i << 40), IDSET_ADDED);
+        assert_true(s.size * sizeof *s.blocks <= 43 * s.count);
+        for (uint64_t i = 1; i <= 100000; i++) {
+                assert_true(idset_contains(&s, i << 40));
+                idset_remove(&s, i << 40);
+                assert_false(idset_contains(&s, i << 40));
+        }
+        assert_int_equal(s.count, 0);
+        assert_int_equal(s.used, 0);
         idset_clear(&s);
 }
 
@@ -292,12 +313,13 @@ static void test_error_prefix(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_times),   cmocka_unit_test(test_calendar),
-                cmocka_unit_test(test_epoch),   cmocka_unit_test(test_timespans),
-                cmocka_unit_test(test_clean),   cmocka_unit_test(test_timespan_format),
-                cmocka_unit_test(test_idset),   cmocka_unit_test(test_did_you_mean),
-                cmocka_unit_test(test_backoff), cmocka_unit_test(test_event_id),
-                cmocka_unit_test(test_files),   cmocka_unit_test(test_error_prefix),
+                cmocka_unit_test(test_times),        cmocka_unit_test(test_calendar),
+                cmocka_unit_test(test_epoch),        cmocka_unit_test(test_timespans),
+                cmocka_unit_test(test_clean),        cmocka_unit_test(test_timespan_format),
+                cmocka_unit_test(test_idset),        cmocka_unit_test(test_idset_memory),
+                cmocka_unit_test(test_did_you_mean), cmocka_unit_test(test_backoff),
+                cmocka_unit_test(test_event_id),     cmocka_unit_test(test_files),
+                cmocka_unit_test(test_error_prefix),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,7 +76,9 @@ static void fill(Fixture *f, int64_t account, const char *prefix, int count) {
                 (void) snprintf(id, sizeof id, "%s-%d", prefix, i);
                 assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
                 dates.removed_at = i % 10 == 0 ? T0 : TIME_NONE;
-                assert_ok(store_user_insert(f->store, account, &u, &dates, &row, &err), err);
+                assert_ok(store_user_insert(f->store, account, &u, &dates, (RecordMark){ 0 }, &row,
+                                            &err),
+                          err);
                 random_event_id(e.id);
                 e.user_id = id;
                 assert_ok(store_event_append(f->store, account, &e, &err), err);

@@ -40,7 +40,7 @@ static int teardown(void **state) {
 
 /* Another program's view of the file: runs sql, and returns the first column of the last row. */
 static char *other_program(const char *path, const char *sql) {
-        static char out[256];
+        static char out[8192];
         sqlite3 *db = NULL;
         sqlite3_stmt *st = NULL;
 
@@ -224,17 +224,63 @@ static void test_first_schema_is_frozen(void **state) {
                 fail_msg("the first schema differs from %s; it is now\n%s", path, got);
 }
 
+/* From each version that has shipped: the users stay, nobody has a mark yet, and the schema is that of
+ * a new database. */
+static void test_from_each_version(void **state) {
+        static const char fill[] =
+                "INSERT INTO account_data (account, source, active) VALUES ('acme', 'chime', 1);"
+                "INSERT INTO user_data (account_key, user_id, display_name, missing, first_seen_at,"
+                " last_changed_at) VALUES (1, 'ana', 'Ana', 1, '2026-01-01T00:00:00.000Z', 'x');"
+                "INSERT INTO user_data (account_key, user_id, first_seen_at, last_changed_at,"
+                " removed_at) VALUES (1, 'bob', 'x', 'x', '2026-01-01T00:00:00.000Z')";
+        static const char whole[] = "SELECT group_concat(sql, ';') FROM (SELECT sql FROM"
+                                    " sqlite_schema WHERE name LIKE 'user_%' ORDER BY name)";
+        Fixture *f = *state;
+        char key[256] = "", want[8192];
+        Error err = { 0 };
+
+        assert_ok(open_and_close(f->path, &store_migrations, &err), err);
+        (void) snprintf(want, sizeof want, "%s", other_program(f->path, whole));
+        for (int version = 1; version < store_migrations.n; version++) {
+                const Migrations old = { store_migrations.steps, version };
+
+                (void) unlink(f->path);
+                assert_ok(open_and_close(f->path, &old, &err), err);
+                (void) other_program(f->path, fill);
+                assert_ok(open_and_close(f->path, &store_migrations, &err), err);
+                assert_string_equal(other_program(f->path, whole), want);
+                assert_string_equal(other_program(f->path, "PRAGMA integrity_check"), "ok");
+                assert_string_equal(other_program(f->path, "SELECT display_name || missing FROM"
+                                                           " user_data WHERE mark IS NULL AND"
+                                                           " removed_at IS NULL"),
+                                    "Ana1");
+                assert_string_equal(other_program(f->path, "SELECT user_id FROM former_users"),
+                                    "bob");
+                assert_string_equal(other_program(f->path, "SELECT length(key) FROM mark_key_data"),
+                                    "192");
+                /* each database has a key of its own */
+                assert_string_not_equal(other_program(f->path,
+                                                      "SELECT substr(hex(key), 1, 200) FROM"
+                                                      " mark_key_data"),
+                                        key);
+                (void) snprintf(key, sizeof key, "%s",
+                                other_program(f->path, "SELECT substr(hex(key), 1, 200) FROM"
+                                                       " mark_key_data"));
+        }
+}
+
 /* ---- what is refused ---- */
 
 static void test_newer(void **state) {
-        const Migrations all = { three, 3 };
+        static const char *const four[] = { STEP_1, STEP_2, STEP_3, "CREATE TABLE c (x)" };
+        const Migrations all = { four, 4 };
         Fixture *f = *state;
         Error err = { 0 };
 
         assert_ok(open_and_close(f->path, &all, &err), err);
-        check_refused(f->path, -EPROTONOSUPPORT, "version 3");
+        check_refused(f->path, -EPROTONOSUPPORT, "version 4");
         assert_int_equal(open_and_close(f->path, &store_migrations, &err), -EPROTONOSUPPORT);
-        assert_non_null(strstr(err.msg, "up to 2"));
+        assert_non_null(strstr(err.msg, "up to 3"));
 }
 
 static void test_foreign_files(void **state) {
@@ -403,6 +449,7 @@ int main(void) {
                 T(test_failing_step),
                 T(test_killed_migration),
                 T(test_first_schema_is_frozen),
+                T(test_from_each_version),
                 T(test_newer),
                 T(test_foreign_files),
                 T(test_empty_file),

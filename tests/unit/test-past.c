@@ -96,7 +96,9 @@ static void arrive(World *w, int a, int p, bool quiet) {
         (void) snprintf(id, sizeof id, "user-%d", p);
         assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
         scramble(w, &u, USER_FIELD_COUNT);
-        assert_ok(store_user_insert(w->store, w->account[a], &u, &dates, &w->row[a][p], &err), err);
+        assert_ok(store_user_insert(w->store, w->account[a], &u, &dates, (RecordMark){ 0 },
+                                    &w->row[a][p], &err),
+                  err);
         if (!quiet)
                 tell(w, a, USER_CHANGE_ADDED, NULL, &u, NULL, &dates);
 }

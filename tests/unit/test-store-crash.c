@@ -78,7 +78,7 @@ static int bring(Store *s, int64_t account, int64_t run, const char *id, bool su
 
                 if (user_set(&fresh, USER_FIELD_USER_ID, id) < 0)
                         return -ENOMEM;
-                r = store_user_insert(s, account, &fresh, &dates, &row, err);
+                r = store_user_insert(s, account, &fresh, &dates, (RecordMark){ 0 }, &row, err);
                 if (r >= 0)
                         r = tell(s, account, run, EVENT_USER_ADDED, id, last_seq, err);
                 if (r >= 0)
@@ -302,7 +302,7 @@ static int add_users(Store *s, int64_t account, int n, Error *err) {
 
                 (void) snprintf(id, sizeof id, "%ld-%d", (long) getpid(), next++);
                 u.value[USER_FIELD_USER_ID] = id;
-                r = store_user_insert(s, account, &u, &dates, &row, err);
+                r = store_user_insert(s, account, &u, &dates, (RecordMark){ 0 }, &row, err);
         }
         return r;
 }

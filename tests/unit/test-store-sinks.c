@@ -241,7 +241,9 @@ static int64_t add(Fixture *f, int account, const char *id, const char *status, 
         assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
         assert_int_equal(user_set(&u, USER_FIELD_PRIMARY_EMAIL, "e@x.example"), 0);
         assert_int_equal(user_set(&u, USER_FIELD_USER_REGISTRATION_STATUS, status), 0);
-        assert_ok(store_user_insert(f->store, f->account[account], &u, &dates, &row, &err), err);
+        assert_ok(store_user_insert(f->store, f->account[account], &u, &dates, (RecordMark){ 0 },
+                                    &row, &err),
+                  err);
         return row;
 }
 

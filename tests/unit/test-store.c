@@ -100,7 +100,9 @@ static int64_t add(Fixture *f, const char *id, const char *registration, int64_t
         assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
         assert_int_equal(user_set(&u, USER_FIELD_USER_REGISTRATION_STATUS, registration), 0);
         assert_int_equal(user_set(&u, USER_FIELD_USER_INVITATION_STATUS, "Accepted"), 0);
-        assert_ok(store_user_insert(f->store, f->account, &u, &dates, &row, &err), err);
+        assert_ok(store_user_insert(f->store, f->account, &u, &dates, (RecordMark){ 0 }, &row,
+                                    &err),
+                  err);
         return row;
 }
 
@@ -182,7 +184,7 @@ static void test_settings(void **state) {
         Fixture *f = *state;
 
         assert_string_equal(ask(f->store, "PRAGMA application_id"), "1380930388"); /* ROST */
-        assert_string_equal(ask(f->store, "PRAGMA user_version"), "2");
+        assert_string_equal(ask(f->store, "PRAGMA user_version"), "3");
         assert_string_equal(ask(f->store, "PRAGMA journal_mode"), "wal");
         assert_string_equal(ask(f->store, "PRAGMA synchronous"), "2");
         assert_string_equal(ask(f->store, "PRAGMA foreign_keys"), "1");
@@ -418,7 +420,9 @@ static void test_user_round_trip(void **state) {
                 assert_int_equal(user_set(&in, USER_FIELD_USER_ID, id), 0);
                 assert_int_equal(store_user_find(f->store, f->account, id, &out, &err),
                                  STORE_ABSENT);
-                assert_ok(store_user_insert(f->store, f->account, &in, &dates, &row, &err), err);
+                assert_ok(store_user_insert(f->store, f->account, &in, &dates, (RecordMark){ 0 },
+                                            &row, &err),
+                          err);
                 assert_int_equal(store_user_find(f->store, f->account, id, &out, &err),
                                  STORE_LISTED);
                 assert_same_user(&in, &out.user);
@@ -953,11 +957,14 @@ static void test_constraint_is_reported(void **state) {
         int64_t row = 42;
 
         fill(&u);
-        assert_int_equal(store_user_insert(f->store, 99, &u, &dates, &row, &err), -EINVAL);
+        assert_int_equal(store_user_insert(f->store, 99, &u, &dates, (RecordMark){ 0 }, &row, &err),
+                         -EINVAL);
         assert_non_null(strstr(err.msg, "FOREIGN KEY"));
         assert_int_equal(row, 42);
         /* and the cached statement is usable again */
-        assert_ok(store_user_insert(f->store, f->account, &u, &dates, &row, &err), err);
+        assert_ok(store_user_insert(f->store, f->account, &u, &dates, (RecordMark){ 0 }, &row,
+                                    &err),
+                  err);
 }
 
 /* A full disk: SQLite may or may not undo the transaction by itself, and we say which. */
@@ -978,7 +985,8 @@ static void test_full(void **state) {
 
                 (void) snprintf(id, sizeof id, "%d", i);
                 assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
-                r = store_user_insert(f->store, f->account, &u, &dates, &row, &err);
+                r = store_user_insert(f->store, f->account, &u, &dates, (RecordMark){ 0 }, &row,
+                                      &err);
         }
         assert_int_equal(r, -ENOSPC);
         assert_non_null(strstr(err.msg, f->path));

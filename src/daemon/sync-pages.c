@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking for the pages of a listing and applying them.
+ *
+ * A page names the next one, which is asked for before the page itself is applied, so that the service
+ * works while we do.  An answer that comes while there is still a page at hand waits, whatever it says:
+ * everything happens in the order of the listing. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timefmt.h"
+#include "base/timespan.h"
+#include "daemon/sync-internal.h"
+
+#define PAGE_BODY_MAX (32u * 1024 * 1024)
+#define PAGE_ATTEMPTS 6         /* of one page, in a row */
+#define RUN_RETRIES 50          /* of one run, and one more for every twenty pages */
+#define PAGES_WITHOUT_NEWS 1000 /* in a row that name nobody new: this listing has no end */
+#define BACKOFF_FIRST (500 * USEC_PER_MSEC)
+#define BACKOFF_MOST (30 * USEC_PER_SEC)
+#define PATIENCE (5 * USEC_PER_MINUTE) /* told to wait longer, a run gives up; the next one comes */
+#define PORTION (10 * USEC_PER_MSEC)   /* of work in one turn of the loop */
+#define PORTION_RECORDS 64             /* applied between two looks at the clock */
+
+static void page_clear(SyncPage *p) {
+        source_answer_clear(&p->said);
+        free(p->body);
+        *p = (SyncPage){ 0 };
+}
+
+void sync_drop_pages(Sync *s) {
+        page_clear(&s->hand);
+        page_clear(&s->early);
+}
+
+static void fail_at(Sync *s, int64_t page, const char *what) {
+        Error why;
+
+        (void) error_set(&why, -EBADMSG, "page %" PRId64 ": %s", page, what);
+        sync_fail(s, &why);
+}
+
+void sync_fail_page(Sync *s, const char *what) {
+        fail_at(s, s->page, what);
+}
+
+void sync_set_timer(Sync *s, uint64_t delay) {
+        if (sd_event_source_set_time_relative(s->timer, delay) < 0 ||
+            sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT) < 0)
+                sync_fail_page(s, "cannot set a timer");
+}
+
+void sync_begin_listing(Sync *s) {
+        free(take_ptr(s->continuation));
+        known_clear(&s->known);
+        s->known_begun = false;
+        idset_clear(&s->tokens);
+        idset_clear(&s->seen);
+        idset_clear(&s->contested);
+        sync_drop_deferred(s);
+        s->unidentified = s->skipped = 0;
+        s->page = 1;
+        s->pages_without_news = 0;
+        s->attempts = 0;
+}
+
+/* ---- a page ---- */
+
+static uint64_t token_hash(const Sync *s, const char *token) {
+        uint64_t h = s->token_seed;
+
+        for (; *token; token++)
+                h = (h ^ (unsigned char) *token) * UINT64_C(0x100000001b3);
+        return h ? h : 1;
+}
+
+/* Asks for the page behind the one at hand, unless the listing goes in circles: that fails the run once
+ * the page is applied. */
+static void ask_ahead(Sync *s) {
+        SyncPage *p = &s->hand;
+        int r;
+
+        p->has_next = p->said.page.next != NULL;
+        if (!p->has_next)
+                return;
+        r = idset_add(&s->tokens, token_hash(s, p->said.page.next));
+        if (r < 0)
+                sync_fail_page(s, "out of memory");
+        p->circles = r == IDSET_PRESENT;
+        if (r != IDSET_ADDED)
+                return;
+        free(s->continuation);
+        s->continuation = take_ptr(p->said.page.next);
+        s->page++;
+        sync_ask(s);
+}
+
+static void begin_page(Sync *s, SyncPage *p) {
+        s->hand = *p;
+        s->hand.page = s->page;
+        *p = (SyncPage){ 0 };
+        s->pages_without_news++;
+        s->attempts = 0;
+        s->renewed = false;
+        pace_succeeded(&s->memory->pace);
+        ask_ahead(s);
+        sync_go_on_later(s);
+}
+
+/* Applies records of the page at hand for a while. */
+static int apply_records(Sync *s, Error *err) {
+        const SourcePage *page = &s->hand.said.page;
+        uint64_t until = sync_now(CLOCK_MONOTONIC) + PORTION;
+
+        while (s->hand.at < page->n_records) {
+                int r = sync_apply_record(s, &page->records[s->hand.at++], err);
+
+                if (s->finished)
+                        return SYNC_DONE;
+                if (r == -EBADMSG) {
+                        fail_at(s, s->hand.page, err->msg);
+                        return SYNC_DONE;
+                }
+                if (r < 0)
+                        return r;
+                if (s->hand.at % PORTION_RECORDS == 0 && sync_now(CLOCK_MONOTONIC) > until)
+                        return SYNC_MORE;
+        }
+        return SYNC_DONE;
+}
+
+static void end_listing(Sync *s) {
+        Error err;
+
+        if (s->unidentified) {
+                (void) error_set(&err, -EBADMSG,
+                                 "%" PRId64 " records of the listing name nobody (%s): it cannot "
+                                 "count as complete, and nobody was removed",
+                                 s->unidentified, s->unidentified_why);
+                sync_fail(s, &err);
+                return;
+        }
+        s->whole = true;
+        sync_go_on_later(s);
+}
+
+static void take_answer(Sync *s, SyncPage *answer);
+
+/* All records of the page at hand are applied. */
+static int end_page(Sync *s, Error *err) {
+        const int64_t page = s->hand.page;
+        const bool circles = s->hand.circles, has_next = s->hand.has_next;
+        SyncPage next = s->early;
+
+        s->counters.pages++;
+        s->counters.users = (int64_t) s->seen.count;
+        if (store_in_transaction(s->world->store)) {
+                int r = store_run_count(s->world->store, s->run, &s->counters, err);
+
+                if (r < 0)
+                        return r;
+        }
+        page_clear(&s->hand);
+        if (circles)
+                fail_at(s, page, "the listing goes in circles: its NextToken was seen before");
+        else if (has_next && s->pages_without_news > PAGES_WITHOUT_NEWS)
+                fail_at(s, page, "the listing does not end: it goes on without naming anybody new");
+        else if (!has_next)
+                end_listing(s);
+        else if (next.there) {
+                s->early = (SyncPage){ 0 };
+                take_answer(s, &next);
+        }
+        return SYNC_DONE;
+}
+
+int sync_pages_step(Sync *s, Error *err) {
+        int r;
+
+        if (s->known.state == KNOWN_LOADING) {
+                r = known_load(&s->known, s->world->store, err);
+                return r < 0 ? r : SYNC_MORE;
+        }
+        if (!s->hand.there && s->early.there) { /* it has waited for the table alone */
+                SyncPage next = s->early;
+
+                s->early = (SyncPage){ 0 };
+                take_answer(s, &next);
+                return SYNC_DONE;
+        }
+        if (!s->hand.there)
+                return SYNC_DONE;
+        r = apply_records(s, err);
+        if (r != SYNC_DONE || s->finished)
+                return r;
+        return end_page(s, err);
+}
+
+/* ---- an answer ---- */
+
+static void retry(Sync *s, const SourceAnswer *a) {
+        uint64_t delay = backoff_full_jitter(BACKOFF_FIRST, BACKOFF_MOST, s->attempts);
+        char text[320];
+
+        s->counters.retries++;
+        s->attempts++;
+        if (s->attempts >= PAGE_ATTEMPTS ||
+            s->counters.retries > RUN_RETRIES + s->counters.pages / 20) {
+                (void) snprintf(text, sizeof text, "%s (given up after %u attempts)", a->error,
+                                s->attempts);
+                sync_fail_page(s, text);
+                return;
+        }
+        if (a->retry_after > PATIENCE) {
+                (void) snprintf(text, sizeof text, "%s; it asks to come back much later", a->error);
+                sync_fail_page(s, text);
+                return;
+        }
+        sync_set_timer(s, a->retry_after > delay ? a->retry_after : delay);
+}
+
+static void restart(Sync *s, const char *why) {
+        if (s->restarted) {
+                sync_fail_page(s, why);
+                return;
+        }
+        s->restarted = true;
+        s->counters.retries++;
+        sync_begin_listing(s);
+        sync_ask(s);
+}
+
+/* There is no page at hand.  *answer is used up. */
+static void take_answer(Sync *s, SyncPage *answer) {
+        const SourceAnswer *a = &answer->said;
+
+        switch (a->verdict) {
+        case SOURCE_PAGE:
+                begin_page(s, answer);
+                break;
+        case SOURCE_THROTTLED:
+                s->counters.throttled++;
+                pace_throttled(&s->memory->pace);
+                retry(s, a);
+                break;
+        case SOURCE_RETRY:
+                retry(s, a);
+                break;
+        case SOURCE_CURSOR_EXPIRED:
+                restart(s, a->error);
+                break;
+        case SOURCE_CREDENTIALS:
+                sync_renew_keys(s, a->error);
+                break;
+        case SOURCE_REFUSED:
+                sync_fail_page(s, a->error);
+                break;
+        }
+        page_clear(answer);
+}
+
+static void on_answer(const HttpResult *res, void *userdata) {
+        Sync *s = userdata;
+        SyncPage answer = { .there = true };
+        Error err = { 0 };
+
+        s->call = NULL;
+        if (s->source->answer(res, s->continuation != NULL, time_now_ms(), &answer.said, &err) <
+            0) {
+                sync_fail_page(s, err.msg);
+                return;
+        }
+        answer.body = http_take_body(res);
+        if (s->hand.there || s->known.state == KNOWN_LOADING)
+                s->early = answer;
+        else
+                take_answer(s, &answer);
+}
+
+/* ---- a request ---- */
+
+static int start_request(Sync *s, Error *err) {
+        CLEANUP(source_request_clear) SourceRequest request = { 0 };
+        int r = s->source->request(s->account, s->continuation, &request, err);
+
+        if (r < 0)
+                return r;
+
+        const HttpSigning signing = { .region = s->account->region,
+                                      .service = request.service,
+                                      .access_key_id = s->keys.access_key_id,
+                                      .secret_access_key = s->keys.secret_access_key,
+                                      .session_token = s->keys.session_token };
+
+        return http_start(s->world->http,
+                          &(HttpRequest){ .url = request.url,
+                                          .signing = request.service ? &signing : NULL,
+                                          .ca_file = s->account->ca_file,
+                                          .proxy = s->account->proxy,
+                                          .connect_timeout = s->account->connect_timeout,
+                                          .timeout = s->account->request_timeout,
+                                          .max_body = PAGE_BODY_MAX },
+                          on_answer, s, &s->call, err);
+}
+
+/* What is known is read while the first answer is on its way. */
+static bool begin_known(Sync *s) {
+        Error err = { 0 };
+
+        if (s->known_begun)
+                return true;
+        s->known_begun = true;
+        if (sync_known_begin(s, &err) < 0) {
+                sync_fail_store(s, &err);
+                return false;
+        }
+        sync_go_on_later(s);
+        return true;
+}
+
+void sync_ask(Sync *s) {
+        uint64_t now = sync_now(CLOCK_MONOTONIC), wait = pace_wait(&s->memory->pace, now);
+        Error err = { 0 };
+
+        if (wait > 0) {
+                sync_set_timer(s, wait);
+                return;
+        }
+        if (start_request(s, &err) < 0) {
+                sync_fail_page(s, err.msg);
+                return;
+        }
+        pace_take(&s->memory->pace, now);
+        (void) begin_known(s);
+}
+
+int sync_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        Sync *s = userdata;
+
+        (void) source;
+        (void) usec;
+        if (s->asked) {
+                s->waits = true;
+                s->on_waits(s->userdata);
+        } else
+                sync_ask(s);
+        return 0;
+}

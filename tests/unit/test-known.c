@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users that are recognised by the bytes of their records: the table, and that whole histories come to
+ * the same whether records are recognised or all read. */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/timefmt.h"
+#include "daemon/sync-internal.h"
+#include "store/store-internal.h"
+
+#define SLOW_WAY "ROSTERD_READ_EVERY_RECORD"
+#define ACCOUNT_ID "0f2c1d5e-8a41-4c6e-9b57-1f0e2d3c4b5a"
+
+/* One daemon's worth: a database and what outlives its runs. */
+typedef struct World {
+        char path[64];
+        Store *store;
+        sd_event *event;
+        Batch *batch;
+        SyncWorld shared;
+        SyncMemory memory;
+        Config config;
+        AccountConfig account;
+        int64_t key;
+        int64_t recognised;
+} World;
+
+static char dir[] = "/tmp/test-known-XXXXXX";
+
+static void on_committed(void *userdata) {
+        (void) userdata;
+}
+
+static void on_lost(const Error *why, void *userdata) {
+        (void) userdata;
+        fail_msg("%s", why->msg);
+}
+
+static void world_open(World *w, const char *name) {
+        static char acme[] = "acme", id[] = ACCOUNT_ID, chime[] = "chime";
+        const AccountIdentity identity = { acme, chime, "http://127.0.0.1", id };
+        Error err = { 0 };
+
+        *w = (World){ .account = { .name = acme,
+                                   .account_id = id,
+                                   .source = chime,
+                                   .missing_listings = 2,
+                                   .max_removals = { .value = 6 } } };
+        (void) snprintf(w->path, sizeof w->path, "%s/%s", dir, name);
+        assert_ok(store_open(w->path, &w->store, &err), err);
+        assert_ok(store_accounts_apply(w->store, &identity, 1, &w->key, &err), err);
+        assert_true(sd_event_new(&w->event) >= 0);
+        assert_ok(batch_new(w->event, w->store, on_committed, on_lost, NULL, &w->batch, &err), err);
+        assert_ok(store_exec_sql(w->store, "PRAGMA synchronous = OFF", "testing", &err), err);
+        w->shared = (SyncWorld){ .event = w->event, .store = w->store, .batch = w->batch };
+}
+
+static void world_close(World *w) {
+        char command[96];
+
+        batch_free(w->batch);
+        store_close(w->store);
+        (void) sd_event_unref(w->event);
+        idset_clear(&w->memory.contested);
+        (void) snprintf(command, sizeof command, "rm -f %s*", w->path);
+        assert_int_equal(system(command), 0);
+}
+
+static int setup(void **state) {
+        static World w;
+
+        *state = &w;
+        return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state) {
+        int r = rmdir(dir);
+
+        (void) state;
+        memcpy(dir + sizeof dir - 7, "XXXXXX", 6);
+        return r;
+}
+
+/* ---- the table ---- */
+
+static int64_t insert(World *w, unsigned n, RecordMark mark) {
+        CLEANUP(user_clear) User u = { 0 };
+        const UserDates dates = { .first_seen_at = 1, .last_changed_at = 1 };
+        Error err = { 0 };
+        int64_t row = 0;
+        char id[16];
+
+        (void) snprintf(id, sizeof id, "u%u", n);
+        assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
+        assert_ok(store_user_insert(w->store, w->key, &u, &dates, mark, &row, &err), err);
+        return row;
+}
+
+static void load(World *w, const char *context, Known *k) {
+        Error err = { 0 };
+
+        assert_ok(known_begin(k, w->store, w->key, context, &err), err);
+        for (int i = 0; k->state == KNOWN_LOADING; i++) {
+                assert_true(i < 100);
+                assert_ok(known_load(k, w->store, &err), err);
+        }
+}
+
+static RecordMark mark_of(const Known *k, unsigned n) {
+        char text[32];
+
+        (void) snprintf(text, sizeof text, "{\"UserId\":\"u%u\"}", n);
+        return known_mark(k, text, strlen(text));
+}
+
+static void sql(World *w, const char *text) {
+        Error err = { 0 };
+
+        assert_ok(store_exec_sql(w->store, text, "testing", &err), err);
+}
+
+static void test_table(void **state) {
+        enum { USERS = 10000 };
+        World *w = *state;
+        Known k = { 0 }, other = { 0 };
+        static int64_t rows[USERS];
+        Error err = { 0 };
+
+        world_open(w, "table.db");
+        load(w, "a", &k);
+        assert_int_equal(known_find(&k, mark_of(&k, 1)), 0);
+        assert_ok(store_begin(w->store, &err), err);
+        for (unsigned i = 0; i < USERS; i++)
+                rows[i] = insert(w, i, mark_of(&k, i));
+        assert_ok(store_commit(w->store, &err), err);
+
+        load(w, "a", &k);
+        assert_int_equal(k.count, USERS);
+        assert_true(k.size <= USERS * 6 / 5);
+        for (unsigned i = 0; i < USERS; i++)
+                assert_int_equal(known_find(&k, mark_of(&k, i)), rows[i]);
+        for (unsigned i = USERS; i < 3 * USERS; i++)
+                assert_int_equal(known_find(&k, mark_of(&k, i)), 0);
+
+        load(w, "b", &other); /* other circumstances: nothing is known */
+        assert_int_equal(other.count, USERS);
+        for (unsigned i = 0; i < USERS; i++)
+                assert_int_equal(known_find(&other, mark_of(&other, i)), 0);
+        known_clear(&other);
+        known_clear(&k);
+        world_close(w);
+}
+
+/* Whatever changes a row takes its mark away, and what is no mark is none. */
+static void test_marks_go(void **state) {
+        static const struct {
+                const char *sql;
+                bool stays;
+        } cases[] = {
+                { "UPDATE user_data SET mark = x'00'", false },
+                { "UPDATE user_data SET mark = x''", false },
+                { "UPDATE user_data SET mark = zeroblob(16)", false },
+                { "UPDATE user_data SET mark = zeroblob(17)", false },
+                { "UPDATE user_data SET mark = NULL", false },
+                { "UPDATE user_data SET display_name = 'by hand'", false },
+                { "UPDATE user_data SET missing = 1", false },
+                { "UPDATE user_data SET removed_at = '2026-01-01T00:00:00.000Z'", false },
+                { "DELETE FROM user_data", false },
+                { "UPDATE user_data SET row = row + 5000000000", false },
+                { "DELETE FROM mark_key_data", false },
+                { "UPDATE mark_key_data SET key = x'00'", false },
+                { "UPDATE account_data SET last_error = 'x'", true },
+        };
+        World *w = *state;
+
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                Known k = { 0 };
+                RecordMark mark;
+                int64_t row;
+
+                world_open(w, "goes.db");
+                load(w, "a", &k);
+                mark = mark_of(&k, 1);
+                row = insert(w, 1, mark);
+                load(w, "a", &k);
+                assert_int_equal(known_find(&k, mark), row);
+                sql(w, cases[i].sql);
+                load(w, "a", &k);
+                if (known_find(&k, mark_of(&k, 1)) != (cases[i].stays ? row : 0))
+                        fail_msg("%s", cases[i].sql);
+                known_clear(&k);
+                world_close(w);
+        }
+}
+
+/* The same by the store's own calls. */
+static void test_calls_that_change(void **state) {
+        World *w = *state;
+        StoredUser u = { 0 };
+        RecordMark a = { 1, 2 }, b = { 3, 4 };
+        MarkedRow rows[4];
+        Error err = { 0 };
+        int64_t row, after;
+        size_t n;
+
+#define MARKS_ARE(count)                                                                      \
+        do {                                                                                  \
+                assert_ok(store_users_marked(w->store, w->key, 0, rows, 4, &n, &after, &err), \
+                          err);                                                               \
+                assert_int_equal(n, count);                                                   \
+        } while (0)
+
+        world_open(w, "calls.db");
+        row = insert(w, 1, a);
+        MARKS_ARE(1);
+        assert_ok(store_user_confirm(w->store, row, b, &err), err);
+        MARKS_ARE(1);
+        assert_memory_equal(&rows[0].mark, &b, sizeof b);
+        assert_ok(store_user_set_missing(w->store, row, STORE_MISSING_HELD, &err), err);
+        MARKS_ARE(0);
+        assert_ok(store_user_confirm(w->store, row, a, &err), err);
+        MARKS_ARE(1);
+        assert_int_equal(store_user_by_row(w->store, row, &u, &err), STORE_LISTED);
+        assert_memory_equal(&u.mark, &a, sizeof a);
+        u.dates.removed_at = 5;
+        assert_ok(store_user_update(w->store, &u, &err), err);
+        MARKS_ARE(0);
+        u.dates.removed_at = TIME_NONE;
+        u.mark = b;
+        assert_int_equal(user_set(&u.user, USER_FIELD_PERSONAL_PIN, "123"), 0);
+        assert_ok(store_user_update(w->store, &u, &err), err);
+        MARKS_ARE(1);
+        assert_ok(store_wipe_pins(w->store, &err), err);
+        MARKS_ARE(0);
+        stored_user_clear(&u);
+        world_close(w);
+#undef MARKS_ARE
+}
+
+/* ---- histories ---- */
+
+#define PEOPLE 40
+#define RECORDS (2 * PEOPLE)
+
+typedef struct Person {
+        unsigned name, status, layout, pin;
+        bool absent, unreadable, twin;
+} Person;
+
+typedef struct Listing {
+        char text[RECORDS][256];
+        size_t n;
+} Listing;
+
+static unsigned seed;
+
+static unsigned below(unsigned n) {
+        seed = seed * 1664525 + 1013904223;
+        return (seed >> 8) % n;
+}
+
+static bool chance(unsigned percent) {
+        return below(100) < percent;
+}
+
+static void live(Person *p) {
+        p->name += chance(10);
+        p->status += chance(8);
+        p->layout ^= chance(8);
+        p->pin += chance(3);
+        p->absent ^= chance(6);
+        p->unreadable = chance(3);
+        p->twin ^= chance(4);
+}
+
+static void write_record(const Person *p, unsigned id, unsigned name, char out[256]) {
+        static const char *const status[] = { "Registered", "Suspended", "Unregistered" };
+        char shown[16];
+
+        (void) snprintf(shown, sizeof shown, p->unreadable ? "%u" : "\"N%u\"", name);
+        (void) snprintf(
+                out, 256,
+                p->layout ? "{ \"DisplayName\":%s,\"UserRegistrationStatus\":\"%s\","
+                            "\"PersonalPIN\":\"%u\",\"UserId\":\"u%u\",\"x\":{\"b\":1,\"a\":2}}"
+                          : "{\"DisplayName\":%s,\"UserRegistrationStatus\":\"%s\","
+                            "\"PersonalPIN\":\"%u\",\"UserId\":\"u%u\",\"x\":{\"a\":2,\"b\":1}}",
+                shown, status[p->status % 3], p->pin, id);
+}
+
+static void list(const Person *people, Listing *l) {
+        l->n = 0;
+        for (unsigned i = 0; i < PEOPLE; i++) {
+                if (people[i].absent)
+                        continue;
+                write_record(&people[i], i, people[i].name, l->text[l->n++]);
+                if (people[i].twin) /* a second record that differs, or does not */
+                        write_record(&people[i], i, people[i].name + (i & 1), l->text[l->n++]);
+        }
+        for (size_t i = l->n; i > 1; i--) {
+                size_t j = below((unsigned) i);
+                char held[256];
+
+                memcpy(held, l->text[j], sizeof held);
+                memcpy(l->text[j], l->text[i - 1], sizeof held);
+                memcpy(l->text[i - 1], held, sizeof held);
+        }
+}
+
+static void apply(Sync *s, const Listing *l, size_t n) {
+        Error err = { 0 };
+
+        for (size_t i = 0; i < n; i++)
+                assert_ok(sync_apply_record(s, &(SourceRecord){ l->text[i], strlen(l->text[i]) },
+                                            &err),
+                          err);
+}
+
+static void begin_known(Sync *s) {
+        Error err = { 0 };
+
+        assert_ok(sync_known_begin(s, &err), err);
+        while (s->known.state == KNOWN_LOADING)
+                assert_ok(known_load(&s->known, s->world->store, &err), err);
+}
+
+/* One run of a world: some of one listing, if there is one, which is then begun anew, and all of the
+ * other. */
+static void run(World *w, const Listing *broken, const Listing *l) {
+        Sync s = { .world = &w->shared,
+                   .config = &w->config,
+                   .account = &w->account,
+                   .key = w->key,
+                   .memory = &w->memory,
+                   .source = source_find("chime"),
+                   .started = time_now_ms(),
+                   .confirms = true,
+                   .page = 1 };
+        Error err = { 0 };
+        int r;
+
+        s.scope = strdup("scope");
+        assert_ok(store_account_get(w->store, w->key, &s.state, &err), err);
+        s.baseline = s.state.baseline_at == TIME_NONE;
+        assert_ok(store_run_open(w->store, w->key, s.started, &s.run, &err), err);
+        begin_known(&s);
+        if (broken) {
+                apply(&s, broken, broken->n / 2);
+                sync_begin_listing(&s);
+                begin_known(&s);
+        }
+        apply(&s, l, l->n);
+        assert_ok(sync_apply_deferred(&s, &err), err);
+        do
+                assert_ok(r = sync_gone_step(&s, &err), err);
+        while (r == SYNC_MORE);
+        assert_ok(sync_record_complete(&s, &err), err);
+        w->recognised += s.recognised;
+
+        idset_clear(&w->memory.contested);
+        w->memory.contested = s.contested;
+        known_clear(&s.known);
+        account_state_clear(&s.state);
+        idset_clear(&s.seen);
+        free(s.gone.rows);
+        free(s.scope);
+}
+
+/* Times differ between two worlds, and with them whether last_changed_at is another. */
+static void mask_times(char *text) {
+        for (char *p = text; (p = strstr(p, ",{\"field\":\"last_changed_at\""));) {
+                char *end = strchr(p, '}') + 1;
+
+                memmove(p, end, strlen(end) + 1);
+        }
+        for (char *p = text; (p = strstr(p, "20")); p++)
+                if (strlen(p) >= 24 && p[4] == '-' && p[10] == 'T' && p[23] == 'Z')
+                        memset(p, '_', 24);
+}
+
+/* Users and events as text. */
+static char *dump(World *w) {
+        static const char *const questions[] = {
+                "SELECT * FROM user_data ORDER BY row",
+                "SELECT seq, type, user_id, primary_email, field, old_value, new_value, run_id,"
+                " changes, detail, user_image FROM event_data ORDER BY seq",
+                "SELECT * FROM account_data",
+                "SELECT run_id, outcome, pages, users, added, changed, removed FROM run_data",
+        };
+        char *text = NULL;
+        size_t len = 0;
+        FILE *f = open_memstream(&text, &len);
+
+        assert_non_null(f);
+        for (size_t q = 0; q < sizeof questions / sizeof questions[0]; q++) {
+                CLEANUP(stmt_finalizep) sqlite3_stmt *st = NULL;
+
+                assert_int_equal(sqlite3_prepare_v2(w->store->db, questions[q], -1, &st, NULL),
+                                 SQLITE_OK);
+                while (sqlite3_step(st) == SQLITE_ROW) {
+                        for (int i = 0; i < sqlite3_column_count(st); i++) {
+                                const char *cell = (const char *) sqlite3_column_text(st, i);
+
+                                if (strcmp(sqlite3_column_name(st, i), "mark") != 0)
+                                        (void) fprintf(f, "%s|", cell ? cell : "-");
+                        }
+                        (void) fputc('\n', f);
+                }
+        }
+        assert_int_equal(fclose(f), 0);
+        mask_times(text);
+        return text;
+}
+
+static void compare(World *fast, World *slow, unsigned history, unsigned round) {
+        char *a = dump(fast), *b = dump(slow);
+
+        for (char *x = a, *y = b; *x || *y; x++, y++)
+                if (*x != *y) {
+                        while (x > a && x[-1] != '\n')
+                                x--, y--;
+                        fail_msg("history %u, round %u:\nfast: %.300s\nslow: %.300s", history,
+                                 round, x, y);
+                }
+        free(a);
+        free(b);
+}
+
+static void switch_pins(World *w) {
+        Error err = { 0 };
+
+        w->config.store_personal_pin = !w->config.store_personal_pin;
+        if (!w->config.store_personal_pin)
+                assert_ok(store_wipe_pins(w->store, &err), err);
+}
+
+static void one_history(unsigned history, int64_t *recognised) {
+        static Listing broken, whole;
+        Person people[PEOPLE] = { 0 };
+        World fast, slow;
+
+        seed = history;
+        world_open(&fast, "fast.db");
+        world_open(&slow, "slow.db");
+        for (unsigned round = 0; round < 12; round++) {
+                bool breaks = chance(30);
+
+                for (unsigned i = 0; i < PEOPLE; i++)
+                        live(&people[i]);
+                list(people, &broken);
+                for (unsigned i = 0; breaks && i < PEOPLE; i++)
+                        live(&people[i]);
+                list(people, &whole);
+                if (chance(15)) {
+                        switch_pins(&fast);
+                        switch_pins(&slow);
+                }
+                (void) unsetenv(SLOW_WAY);
+                run(&fast, breaks ? &broken : NULL, &whole);
+                (void) setenv(SLOW_WAY, "1", 1);
+                run(&slow, breaks ? &broken : NULL, &whole);
+                (void) unsetenv(SLOW_WAY);
+                compare(&fast, &slow, history, round);
+        }
+        assert_int_equal(slow.recognised, 0);
+        *recognised += fast.recognised;
+        world_close(&fast);
+        world_close(&slow);
+}
+
+/* A number in KNOWN_HISTORIES makes it so many more. */
+static void test_histories(void **state) {
+        const char *more = getenv("KNOWN_HISTORIES");
+        unsigned n = more ? (unsigned) strtoul(more, NULL, 10) : 25;
+        int64_t recognised = 0;
+
+        (void) state;
+        for (unsigned history = 1; history <= n; history++)
+                one_history(history, &recognised);
+        assert_true(recognised > 100 * (int64_t) n); /* of 12 * 40 records or so */
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                T(test_table),
+                T(test_marks_go),
+                T(test_calls_that_change),
+                T(test_histories),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
