@@ -5,6 +5,7 @@ log, a scenario with all kinds of changes, and what must hold after each crash."
 import collections
 import os
 import random
+import re
 import select
 import shutil
 import sqlite3
@@ -16,8 +17,8 @@ import pytest
 from receiver import Receiver, answer
 from rosterd import Rosterd
 
+TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 HEAD = struct.Struct("<IIIiQ")
-SANITIZED = bool(os.environ.get("ROSTERD_SANITIZED"))
 
 Step = collections.namedtuple("Step", "kind name fd offset data")
 
@@ -232,7 +233,8 @@ class Image:
     def stories(self):
         """The events without what differs from life to life, in order."""
         return [tuple(e[name] for name in ("type", "user_id", "primary_email", "field", "old_value",
-                                           "new_value", "changes")) for e in self.events]
+                                           "new_value")) + (TIMES.sub("TIME", e["changes"] or ""),)
+                for e in self.events]
 
     def settled(self):
         """All but what a run without news may write."""
