@@ -187,8 +187,9 @@ class Image:
                                                   "next_run_at"),
                "sqlite_sequence": None}
 
-    def __init__(self, path):
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    def __init__(self, path, mode="ro"):
+        """mode "rw": recovers a rollback journal, as the first writer after a power cut does."""
+        db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, timeout=10)
         db.row_factory = sqlite3.Row
         try:
             self.integrity = [row[0] for row in db.execute("PRAGMA integrity_check")]

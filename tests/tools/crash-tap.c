@@ -6,6 +6,7 @@
  *   CRASH_LOG       file that each step is appended to, as a Step, the file's name and the data
  *   CRASH_BEFORE=N  SIGKILL in place of step N (the first is 1)
  *   CRASH_AFTER=N   SIGKILL right after it
+ *   CRASH_FAIL_AT=N step N fails, and is logged as a STEP_FAILED
  *   CRASH_FAIL      as long as this file exists, the steps whose letters it holds fail; with a "1"
  *                   in it, only the first one
  *   CRASH_ERRNO     what they fail with
@@ -50,6 +51,7 @@ enum {
         STEP_RENAME = 'r', /* the data is the new name */
         STEP_SEND = 'n',
         STEP_SAY = 'e',
+        STEP_FAILED = 'f', /* a sync */
 };
 
 static char names[MAX_FDS][64]; /* of open files of the folder, below it; "/" for the folder */
@@ -110,7 +112,10 @@ static bool step_begins(char kind) {
         count++;
         if (count == number("CRASH_BEFORE"))
                 (void) kill(getpid(), SIGKILL);
-        return true;
+        if (count != number("CRASH_FAIL_AT"))
+                return true;
+        errno = (int) number("CRASH_ERRNO");
+        return false;
 }
 
 static void append(const Step *step, const char *name, const void *data) {
@@ -225,8 +230,10 @@ static int sync_watched(int fd, long call) {
         const char *name = name_of(fd);
         int r;
 
-        if (name && !step_begins(STEP_SYNC))
+        if (name && !step_begins(STEP_SYNC)) {
+                step_done(STEP_FAILED, name, fd, 0, NULL, 0);
                 return -1;
+        }
         r = (int) syscall(call, fd);
         if (name && r == 0)
                 step_done(STEP_SYNC, name, fd, 0, NULL, 0);
