@@ -8,6 +8,7 @@ import random
 import re
 import select
 import shutil
+import signal
 import sqlite3
 import struct
 import threading
@@ -156,7 +157,8 @@ class Scenario:
         if self.log.exists():
             self.log.unlink()
         lines = self.live(LOG=self.log, **settings)
-        return read_steps(self.log), lines
+        self.last_steps = read_steps(self.log)
+        return self.last_steps, lines
 
     # -- states ----------------------------------------------------------------------------
 
@@ -265,6 +267,97 @@ def check_cursors(ledger, image, after=0):
         invented = {pair for pair in ledger.taken[hook]} - {(e["seq"], e["id"])
                                                             for e in image.events}
         assert not invented, hook
+
+
+FAILED = ("sync.failed", "sync.recovered")
+
+
+class Phase:
+    """Where a life begins, and what it must come to."""
+
+    def __init__(self, scenario, name, slow_page):
+        self.scenario = scenario
+        self.name = name
+        self.slow_page = slow_page
+        scenario.keep(name)
+        before = self.image() if os.path.exists(scenario.roster.database) else None
+        self.after = before.events[-1]["seq"] if before else 0
+        self.begin()
+        self.steps, lines = scenario.record()
+        end = self.check_end(lines)
+        self.stories, self.users = end.stories(), end.users()
+        self.lines = dict(zip(self.stories[self.first(end):], told(lines)))
+        self.known = set(self.lines.values())
+
+    def image(self):
+        return Image(self.scenario.roster.database)
+
+    def image_of_copy(self):
+        """What is in the database, and would be rolled back by the next writer, is left to it."""
+        copy = self.scenario.state.parent / "copy"
+        shutil.copytree(self.scenario.state, copy)
+        try:
+            return Image(copy / "roster.db", "rw")
+        finally:
+            shutil.rmtree(copy)
+
+    def first(self, image):
+        """How many events are older than this phase."""
+        return sum(event["seq"] <= self.after for event in image.events)
+
+    def begin(self):
+        s = self.scenario
+        s.begin_from(self.name)
+        s.ledger.slow = {"bulk"}
+        s.chime.clear_faults()
+        if self.slow_page:  # longer than the transaction of a run may last: there are two of them
+            s.chime.fault("delay", page=self.slow_page, delay_ms=700)
+
+    def check_end(self, lines):
+        image = self.image()
+        image.check()
+        check_delivered(self.scenario.ledger, image, self.after)
+        assert len(told(lines)) == len(image.events) - self.first(image)
+        return image
+
+    def killed_at(self, **where):
+        """One trial; returns whether the step was reached."""
+        lines = self.disturbed(**where)
+        died = self.scenario.status == -signal.SIGKILL
+        assert died or self.scenario.status == 0, lines
+        self.check_recovery(lines)
+        return died
+
+    def disturbed(self, **settings):
+        """A life that something happens to.  Returns its lines; what it has left is whole."""
+        s = self.scenario
+        self.begin()
+        lines = s.live(status=None, **settings)
+        if os.path.exists(s.roster.database) and os.path.getsize(s.roster.database):
+            image = self.image_of_copy()
+            image.check()
+            check_cursors(s.ledger, image, self.after)
+        return lines
+
+    def check_recovery(self, lines):
+        """The life after it comes to the end that the undisturbed one came to, and the next one has
+        nothing to do.  Runs that failed, and said so, may have been told."""
+        s = self.scenario
+        s.chime.clear_faults()
+        lines += s.live()
+        image = self.image()
+        image.check()
+        check_delivered(s.ledger, image, self.after)
+        stories = [story for story in image.stories() if story[0] not in FAILED]
+        assert sorted(stories, key=str) == sorted(self.stories, key=str)
+        assert image.users() == self.users
+        known = [line for line in told(lines) if line in self.known]
+        assert known == [self.lines[story] for story in stories[self.first(image):]]
+        assert len(told(lines)) == len(image.events) - self.first(image)
+        settled, taken = image.settled(), {k: list(v) for k, v in s.ledger.taken.items()}
+        assert told(s.live()) == []
+        assert self.image().settled() == settled
+        assert s.ledger.taken == taken
 
 
 @pytest.fixture(scope="module")

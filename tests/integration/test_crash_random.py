@@ -14,7 +14,7 @@ from crash import (Image, Scenario, check_cursors, check_delivered, ledger, seed
 from emulator import Emulator
 
 KILLS = int(os.environ.get("ROSTERD_KILLS", "100"))
-SETTLE = 25  # after so many kills all must come to rest
+SETTLE = 25  # after so many lives all must come to rest
 STATUSES = ["Registered", "Suspended", "Unregistered"]
 
 
@@ -104,14 +104,16 @@ def test_killed_at_random_moments(tmp_path, ledger, server, seed):  # noqa: F811
     rng = random.Random(seed) if seed else seeded("changes and moments")
     os.chmod(tmp_path, 0o750)
     ledger.clear()
-    died = 0
+    died, lives = 0, 0
     with Emulator(users=24, seed=rng.randrange(1, 1000)) as chime:
         scenario = Scenario(tmp_path, chime, ledger, server)
         village = Village(chime, rng)
         begun = time.monotonic()
         image = check_settled(scenario, village)
         span = (time.monotonic() - begun) / 2
-        for n in range(1, KILLS // 4 + 1):
+        while died < KILLS // 4:
+            lives += 1
+            assert lives < KILLS, "they end before they are killed"
             village.live_on()
             ledger.slow = {rng.choice(["ops", "bulk"])} if rng.random() < 0.3 else set()
             die = rng.choice([die_once, die_serving])
@@ -121,9 +123,9 @@ def test_killed_at_random_moments(tmp_path, ledger, server, seed):  # noqa: F811
             check_goes_on(image, now)
             check_cursors(ledger, now)
             image = now
-            if n % SETTLE == 0 or n == KILLS // 4:
+            if lives % SETTLE == 0 or died == KILLS // 4:
                 now = check_settled(scenario, village)
                 check_goes_on(image, now)
                 image = now
-    print(f"{died} of {KILLS // 4} died, {len(image.events)} events")
-    assert died > KILLS // 4 / 3 and len(image.events) > 24
+    print(f"{died} of {lives} lives were killed, {len(image.events)} events")
+    assert len(image.events) > 24

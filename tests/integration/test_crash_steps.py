@@ -5,79 +5,13 @@ each step: the same life, killed there; a second life, to its end; and a third, 
 nothing to do.  The end must be that of the undisturbed life, whatever the step was."""
 
 import os
-import signal
 
 import pytest
-from crash import (Image, Scenario, check_cursors, check_delivered, ledger, seeded,  # noqa: F401
-                   server, told)
+from crash import Phase, Scenario, ledger, seeded, server  # noqa: F401
 from emulator import Emulator
 
 PARTS = 6  # run side by side
 SAMPLE = 40  # of the writes within a transaction; ROSTERD_CRASH_ALL=1: all of them
-
-
-class Phase:
-    """Where a life begins, and what it must come to."""
-
-    def __init__(self, scenario, name, slow_page):
-        self.scenario = scenario
-        self.name = name
-        self.slow_page = slow_page
-        scenario.keep(name)
-        before = self.image() if os.path.exists(scenario.roster.database) else None
-        self.after = before.events[-1]["seq"] if before else 0
-        self.begin()
-        self.steps, lines = scenario.record()
-        end = self.check_end(lines)
-        self.stories, self.users = end.stories(), end.users()
-        self.lines = dict(zip(self.stories[self.first(end):], told(lines)))
-
-    def image(self):
-        return Image(self.scenario.roster.database)
-
-    def first(self, image):
-        """Where the events of this phase begin."""
-        return sum(event["seq"] <= self.after for event in image.events)
-
-    def begin(self):
-        s = self.scenario
-        s.begin_from(self.name)
-        s.ledger.slow = {"bulk"}
-        s.chime.clear_faults()
-        if self.slow_page:  # longer than the transaction of a run may last: there are two of them
-            s.chime.fault("delay", page=self.slow_page, delay_ms=700)
-
-    def check_end(self, lines):
-        image = self.image()
-        image.check()
-        check_delivered(self.scenario.ledger, image, self.after)
-        assert len(told(lines)) == len(image.events) - self.first(image)
-        return image
-
-    def killed_at(self, **where):
-        """One trial; returns whether the step was reached."""
-        s = self.scenario
-        self.begin()
-        lines = s.live(status=None, **where)
-        died = s.status == -signal.SIGKILL
-        assert died or s.status == 0, lines
-        if os.path.exists(s.roster.database) and os.path.getsize(s.roster.database):
-            image = self.image()
-            image.check()
-            check_cursors(s.ledger, image, self.after)
-        s.chime.clear_faults()
-        lines += s.live()
-        image = self.check_end(lines)
-        # nothing is lost, invented or told otherwise
-        assert sorted(image.stories(), key=str) == sorted(self.stories, key=str)
-        assert image.users() == self.users
-        assert told(lines) == [self.lines[story] for story in image.stories()[self.first(image):]]
-        # and all is done
-        settled, taken = image.settled(), {k: list(v) for k, v in s.ledger.taken.items()}
-        assert told(s.live()) == []
-        assert self.image().settled() == settled
-        assert s.ledger.taken == taken
-        return died
 
 
 def points(steps, rng):
