@@ -19,6 +19,7 @@ from receiver import Receiver, answer
 from rosterd import Rosterd
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+SANITIZED = bool(os.environ.get("ROSTERD_SANITIZED"))
 HEAD = struct.Struct("<IIIiQ")
 
 Step = collections.namedtuple("Step", "kind name fd offset data")
@@ -58,6 +59,20 @@ def seeded(what):
     seed = int(os.environ.get("ROSTERD_SEED", "0")) or random.randrange(1, 1 << 30)
     print(f"{what}: ROSTERD_SEED={seed}")
     return random.Random(seed)
+
+
+def points(steps, rng, kinds, sample):
+    """The numbers of the steps of these kinds.  Within a transaction one write is like another, so that
+    a sample of them will do.  A build with sanitizers is slow: it gets a third of the points, others
+    each time.  ROSTERD_CRASH_ALL=1: all."""
+    chosen = [n for n, step in enumerate(steps, 1) if step.kind in kinds]
+    writes = [n for n, step in enumerate(steps, 1) if step.kind == "w"]
+    if os.environ.get("ROSTERD_CRASH_ALL"):
+        return sorted(chosen + writes)
+    chosen += rng.sample(writes, min(sample, len(writes)))
+    if SANITIZED:
+        chosen = rng.sample(chosen, len(chosen) // 3)
+    return sorted(chosen)
 
 
 # ---- what receivers have taken ----

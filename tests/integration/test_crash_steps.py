@@ -7,26 +7,22 @@ nothing to do.  The end must be that of the undisturbed life, whatever the step 
 import os
 
 import pytest
-from crash import Phase, Scenario, ledger, seeded, server  # noqa: F401
+from crash import Phase, Scenario, ledger, points, seeded, server  # noqa: F401
 from emulator import Emulator
 
 PARTS = 6  # run side by side
-SAMPLE = 40  # of the writes within a transaction; ROSTERD_CRASH_ALL=1: all of them
+SAMPLE = 40  # of the writes within a transaction
 
 
-def points(steps, rng):
+def places(steps, rng):
     """Where to kill: in place of each step, and after each request was sent but before its answer
-    came.  Within a transaction one write is like another, so that a sample of them will do."""
-    writes = [n for n, step in enumerate(steps, 1) if step.kind == "w"]
-    if not os.environ.get("ROSTERD_CRASH_ALL"):
-        writes = rng.sample(writes, min(SAMPLE, len(writes)))
-    before = sorted(writes + [n for n, step in enumerate(steps, 1) if step.kind != "w"])
-    after = [n for n, step in enumerate(steps, 1) if step.kind == "n"]
-    return [("BEFORE", n) for n in before] + [("AFTER", n) for n in after]
+    came."""
+    return ([("BEFORE", n) for n in points(steps, rng, "cstune", SAMPLE)] +
+            [("AFTER", n) for n in points(steps, rng, "n", 0)])
 
 
 def kill_everywhere(phase, part, rng):
-    chosen = points(phase.steps, rng)
+    chosen = places(phase.steps, rng)
     mine = chosen[part::PARTS]
     died = 0
     for where, n in mine:

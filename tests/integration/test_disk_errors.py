@@ -8,13 +8,13 @@ import errno
 import os
 
 import pytest
-from crash import Image, Phase, Scenario, ledger, seeded, server  # noqa: F401
+from crash import Image, Phase, Scenario, ledger, points, seeded, server  # noqa: F401
 from emulator import Emulator
-from powercut import Keep, write_out
+from powercut import Keep
 from test_power_cut import Recording, record_change
 
 PARTS = 4  # run side by side
-SAMPLE = 24  # of the writes within a transaction; ROSTERD_CRASH_ALL=1: all of them
+SAMPLE = 24  # of the writes within a transaction
 
 
 @pytest.fixture
@@ -22,13 +22,6 @@ def scenario(tmp_path, ledger, server):  # noqa: F811
     os.chmod(tmp_path, 0o750)
     with Emulator(users=12) as chime:
         yield Scenario(tmp_path, chime, ledger, server)
-
-
-def points(steps, rng):
-    writes = [n for n, step in enumerate(steps, 1) if step.kind == "w"]
-    if not os.environ.get("ROSTERD_CRASH_ALL"):
-        writes = rng.sample(writes, min(SAMPLE, len(writes)))
-    return sorted(writes + [n for n, step in enumerate(steps, 1) if step.kind in "sctu"])
 
 
 def check_honest(phase, lines):
@@ -45,7 +38,7 @@ def check_honest(phase, lines):
 
 
 def fail_everywhere(phase, part, rng, error):
-    chosen = points(phase.steps, rng)[part::PARTS]
+    chosen = points(phase.steps, rng, "sctu", SAMPLE)[part::PARTS]
     noticed = 0
     for n in chosen:
         try:
@@ -100,13 +93,7 @@ def test_a_failed_sync_makes_nothing_durable(scenario):
         told_at = {n + 1 for n, step in enumerate(recording.steps) if step.kind == "n"}
         for n, disk, so_far in recording.moments(told_at | {len(recording.steps)}):
             for share in (0, 0, rng.random()):
-                files = disk.after_the_cut(Keep(rng, share))
-                write_out(files, scenario.state, rng)
-                try:
-                    recording.check_found(files, so_far)
-                except AssertionError as e:
-                    e.add_note(f"sync {failing} failed, cut before step {n}, {share:.0%} kept")
-                    raise
+                recording.cut(n, disk, so_far, Keep(rng, share), rng)
                 cuts += 1
     print(f"{len(syncs)} syncs failed, {cuts} cuts")
     assert cuts > 10 * len(syncs)

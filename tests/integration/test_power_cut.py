@@ -15,7 +15,7 @@ import pytest
 from crash import (Image, Scenario, check_delivered, ledger, read_steps, seeded, server,  # noqa: F401
                    tapped, told)
 from emulator import Emulator
-from powercut import Disk, Keep, fates, write_out
+from powercut import SECTORS, Disk, Keep, fates, write_out
 
 CUTS = int(os.environ.get("ROSTERD_CUTS", "300"))
 PARTS = 3  # of those with the real rosterd, run side by side
@@ -71,6 +71,21 @@ class Recording:
                 disk.apply(step)
                 so_far.apply(step)
 
+    def cut(self, n, disk, so_far, keep, rng, resume=False):
+        """One trial: the power is cut before step n, with this fate of what was not synced."""
+        files = disk.after_the_cut(keep)
+        write_out(files, self.scenario.state, rng)
+        try:
+            if resume:
+                self.resume(so_far)
+            else:
+                self.check_found(files, so_far)
+        except (AssertionError, sqlite3.Error) as e:
+            e.add_note(f"cut before step {n} of {len(self.steps)}, after "
+                       f"{''.join(step.kind for step in self.steps[max(0, n - 30):n])}; of what was "
+                       f"not synced {keep.share:.0%} is there, by {keep.sector or 'whole writes'}")
+            raise
+
     def check_found(self, files, so_far):
         """What is in the folder is whole, and holds all that was told."""
         known = [(hook, pair) for hook, pairs in so_far.by_hook.items() for pair in pairs]
@@ -115,12 +130,6 @@ class Recording:
         assert Image(self.path).settled() == image.settled()
 
 
-def explain(error, n, steps, keep):
-    error.add_note(f"cut before step {n} of {len(steps)}, after "
-                   f"{''.join(step.kind for step in steps[max(0, n - 30):n])}; of what was not "
-                   f"synced {keep.share:.0%} is there, by {keep.sector or 'whole writes'}")
-
-
 def cut_everywhere(recording, rng):
     """Every sync, before and after, and random moments; each with all kinds of fates."""
     random_ones = rng.choices(range(len(recording.steps)), k=max(1, CUTS // 5))
@@ -128,13 +137,7 @@ def cut_everywhere(recording, rng):
     done = 0
     for n, disk, so_far in recording.moments(wanted):
         for keep in fates(rng):
-            files = disk.after_the_cut(keep)
-            write_out(files, recording.scenario.state, rng)
-            try:
-                recording.check_found(files, so_far)
-            except (AssertionError, sqlite3.Error) as e:
-                explain(e, n, recording.steps, keep)
-                raise
+            recording.cut(n, disk, so_far, keep, rng)
             done += 1
     print(f"{recording.name}: {len(recording.steps)} steps, {len(recording.syncs)} syncs, {done} cuts")
     assert done >= 5 * len(recording.syncs)
@@ -145,14 +148,7 @@ def resume_everywhere(recording, part, rng):
     random_ones = rng.sample(range(len(recording.steps)), RESUMED // 2)
     wanted = set(recording.syncs[part::PARTS]) | set(random_ones)
     for n, disk, so_far in recording.moments(wanted):
-        keep = rng.choice(fates(rng))
-        files = disk.after_the_cut(keep)
-        write_out(files, recording.scenario.state, rng)
-        try:
-            recording.resume(so_far)
-        except AssertionError as e:
-            explain(e, n, recording.steps, keep)
-            raise
+        recording.cut(n, disk, so_far, rng.choice(fates(rng)), rng, resume=True)
 
 
 @pytest.fixture
@@ -218,6 +214,40 @@ def test_all_that_was_told_is_there(scenario, record):
 @pytest.mark.parametrize("record", RECORDINGS)
 def test_rosterd_goes_on(scenario, record, part):
     resume_everywhere(record(scenario), part, seeded("moments and fates"))
+
+
+class Large(Recording):
+    """Webhooks are told of the baseline alone, and the journal of what is amiss."""
+
+    def check_cursors(self, image, so_far):
+        baseline = {(e["seq"], e["id"]) for e in image.events if e["type"] == "sync.baseline"}
+        for hook, pairs in so_far.by_hook.items():
+            assert {pair for pair in baseline if pair[0] <= image.cursors.get(hook, 0)} <= set(pairs)
+
+
+def test_the_log_begins_anew(tmp_path, ledger, server):  # noqa: F811
+    """A listing so large that the write-ahead log is moved into the database while the run goes on, and
+    is then written over from its beginning."""
+    rng = seeded("fates")
+    os.chmod(tmp_path, 0o750)
+    with Emulator(users=8000) as chime:
+        scenario = Scenario(tmp_path, chime, ledger, server)
+        scenario.roster.accounts["acme"]["max_results"] = "200"
+        scenario.roster.settings["log_level"] = "warning"
+        for webhook in scenario.roster.webhooks.values():
+            webhook["events"] = "sync.*"
+        scenario.roster.write_config()
+        recording = Large(scenario, "large")
+    steps = recording.steps
+    created = next(n for n, step in enumerate(steps) if step.kind == "c" and step.name.endswith("-wal"))
+    moved = next(n for n in recording.syncs if n > created and steps[n].name == "roster.db")
+    anew = next(n for n in range(moved, len(steps)) if steps[n].kind == "w" and
+                steps[n].name.endswith("-wal") and steps[n].offset == 0)
+    syncs = [n for n in recording.syncs if n > anew][:2]
+    wanted = {moved - rng.randrange(100), moved, moved + 1, anew + 1, *syncs, *(n + 1 for n in syncs)}
+    for n, disk, so_far in recording.moments(wanted):
+        keep = rng.choice([Keep(rng, 0), Keep(rng, rng.random(), rng.choice(SECTORS))])
+        recording.cut(n, disk, so_far, keep, rng)
 
 
 # ---- that this would find something ----
