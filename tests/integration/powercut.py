@@ -98,7 +98,7 @@ class Disk:
             self._change(**{step.data.decode(): self.names[step.name], step.name: None})
         elif step.kind == "s" and step.name:
             self.names[step.name].sync()
-        elif step.kind == "f" and step.name:
+        elif step.kind == "f" and step.data == b"s" and step.name:
             self.names[step.name].sync_failed()
         elif step.kind == "s":
             self.durable, self.pending = dict(self.names), []

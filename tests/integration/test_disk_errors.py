@@ -8,7 +8,8 @@ import errno
 import os
 
 import pytest
-from crash import Image, Phase, Scenario, ledger, points, seeded, server  # noqa: F401
+from crash import (Image, Phase, Scenario, ledger, points, read_steps, seeded,  # noqa: F401
+                   server)
 from emulator import Emulator
 from powercut import Keep
 from test_power_cut import Recording, record_change
@@ -39,10 +40,13 @@ def check_honest(phase, lines):
 
 def fail_everywhere(phase, part, rng, error):
     chosen = points(phase.steps, rng, "sctu", SAMPLE)[part::PARTS]
-    noticed = 0
+    failed = noticed = 0
+    log = phase.scenario.log
     for n in chosen:
+        log.unlink()
         try:
-            lines = phase.disturbed(FAIL_AT=n, ERRNO=error)
+            lines = phase.disturbed(FAIL_AT=n, ERRNO=error, LOG=log)
+            failed += any(step.kind == "f" for step in read_steps(log))
             check_honest(phase, lines)
             noticed += phase.scenario.status != 0
             phase.check_recovery(lines)
@@ -50,8 +54,9 @@ def fail_everywhere(phase, part, rng, error):
             e.add_note(f"{errno.errorcode[error]} at step {n}: "
                        f"{phase.steps[n - 1]._replace(data=b'')}")
             raise
-    print(f"{phase.name}: {len(chosen)} steps failed, {noticed} of them ended with an error")
-    assert noticed > len(chosen) / 4
+    print(f"{phase.name}: {failed} of {len(chosen)} steps failed, {noticed} lives ended with an error")
+    # timers come when they like: the last few may not be reached
+    assert failed >= len(chosen) * 0.6
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -51,7 +51,7 @@ enum {
         STEP_RENAME = 'r', /* the data is the new name */
         STEP_SEND = 'n',
         STEP_SAY = 'e',
-        STEP_FAILED = 'f', /* a sync */
+        STEP_FAILED = 'f', /* by CRASH_FAIL_AT; the data is its letter */
 };
 
 static char names[MAX_FDS][64]; /* of open files of the folder, below it; "/" for the folder */
@@ -105,17 +105,8 @@ static bool must_fail(char kind) {
         return true;
 }
 
-/* Before the step: counts it.  Returns false if it is to fail. */
-static bool step_begins(char kind) {
-        if (must_fail(kind))
-                return false;
-        count++;
-        if (count == number("CRASH_BEFORE"))
-                (void) kill(getpid(), SIGKILL);
-        if (count != number("CRASH_FAIL_AT"))
-                return true;
-        errno = (int) number("CRASH_ERRNO");
-        return false;
+static const char *shown(const char *name) {
+        return strcmp(name, "/") == 0 ? "" : name;
 }
 
 static void append(const Step *step, const char *name, const void *data) {
@@ -132,18 +123,34 @@ static void append(const Step *step, const char *name, const void *data) {
                 abort();
 }
 
+/* Before the step: counts it.  Returns false if it is to fail. */
+static bool step_begins(char kind, const char *name) {
+        if (must_fail(kind))
+                return false;
+        count++;
+        if (count == number("CRASH_BEFORE"))
+                (void) kill(getpid(), SIGKILL);
+        if (count != number("CRASH_FAIL_AT"))
+                return true;
+        append(&(Step){ .kind = STEP_FAILED,
+                        .name_len = (uint32_t) strlen(shown(name)),
+                        .data_len = sizeof kind },
+               shown(name), &kind);
+        errno = (int) number("CRASH_ERRNO");
+        return false;
+}
+
 /* After it: writes it down. */
 static void step_done(char kind, const char *name, int fd, uint64_t offset, const void *data,
                       size_t len) {
         int saved = errno;
-        const char *shown = strcmp(name, "/") == 0 ? "" : name;
 
         append(&(Step){ .kind = (uint32_t) kind,
-                        .name_len = (uint32_t) strlen(shown),
+                        .name_len = (uint32_t) strlen(shown(name)),
                         .data_len = (uint32_t) (len < MAX_DATA ? len : MAX_DATA),
                         .fd = fd,
                         .offset = offset },
-               shown, data);
+               shown(name), data);
         if (count == number("CRASH_AFTER"))
                 (void) kill(getpid(), SIGKILL);
         errno = saved;
@@ -156,7 +163,7 @@ static int open_watched(const char *path, int flags, mode_t mode) {
         bool creates = name && (flags & O_CREAT) && access(path, F_OK) < 0;
         int fd;
 
-        if (creates && !step_begins(STEP_CREATE))
+        if (creates && !step_begins(STEP_CREATE, name))
                 return -1;
         fd = (int) syscall(SYS_openat, AT_FDCWD, path, flags, mode);
         if (fd >= 0 && fd < MAX_FDS)
@@ -198,7 +205,7 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset) {
         const char *name = name_of(fd);
         ssize_t n;
 
-        if (name && !step_begins(STEP_WRITE))
+        if (name && !step_begins(STEP_WRITE, name))
                 return -1;
         n = syscall(SYS_pwrite64, fd, data, len, offset);
         if (name && n > 0)
@@ -214,7 +221,7 @@ int ftruncate(int fd, off_t size) {
         const char *name = name_of(fd);
         int r;
 
-        if (name && !step_begins(STEP_TRUNCATE))
+        if (name && !step_begins(STEP_TRUNCATE, name))
                 return -1;
         r = (int) syscall(SYS_ftruncate, fd, size);
         if (name && r == 0)
@@ -230,10 +237,8 @@ static int sync_watched(int fd, long call) {
         const char *name = name_of(fd);
         int r;
 
-        if (name && !step_begins(STEP_SYNC)) {
-                step_done(STEP_FAILED, name, fd, 0, NULL, 0);
+        if (name && !step_begins(STEP_SYNC, name))
                 return -1;
-        }
         r = (int) syscall(call, fd);
         if (name && r == 0)
                 step_done(STEP_SYNC, name, fd, 0, NULL, 0);
@@ -252,7 +257,7 @@ int unlink(const char *path) {
         const char *name = watched(path);
         int r;
 
-        if (name && !step_begins(STEP_UNLINK))
+        if (name && !step_begins(STEP_UNLINK, name))
                 return -1;
         r = (int) syscall(SYS_unlinkat, AT_FDCWD, path, 0);
         if (name && r == 0)
@@ -264,7 +269,7 @@ int rename(const char *from, const char *to) {
         const char *name = watched(from), *other = watched(to);
         int r;
 
-        if (name && other && !step_begins(STEP_RENAME))
+        if (name && other && !step_begins(STEP_RENAME, name))
                 return -1;
         r = (int) syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
         if (name && other && r == 0)
@@ -277,7 +282,7 @@ int rename(const char *from, const char *to) {
 ssize_t send(int fd, const void *data, size_t len, int flags) {
         ssize_t n;
 
-        if (!step_begins(STEP_SEND))
+        if (!step_begins(STEP_SEND, ""))
                 return -1;
         n = REAL(send)(fd, data, len, flags);
         if (n > 0)
@@ -297,7 +302,7 @@ static int say(FILE *f, const char *format, va_list ap) {
         va_copy(copy, ap);
         (void) vsnprintf(text, sizeof text, format, copy);
         va_end(copy);
-        if (!step_begins(STEP_SAY))
+        if (!step_begins(STEP_SAY, ""))
                 return -1;
         n = vfprintf(f, format, ap);
         step_done(STEP_SAY, "", STDERR_FILENO, 0, text, strlen(text));
