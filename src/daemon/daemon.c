@@ -421,7 +421,8 @@ static int run_loop(Daemon *d) {
         service_stopping();
         schedule_stop(d->schedule, "rosterd was stopped");
         (void) batch_flush(d->batch, NULL);
-        webhooks_save(d->webhooks);
+        if (!webhooks_save(d->webhooks)) /* they will tell again what is told */
+                d->once_failed = true;
         if (status != EXIT_DATABASE_REFUSED &&
             (!deliver_drain(d->deliver) || !webhooks_all_told(d->webhooks)))
                 d->once_failed = true;

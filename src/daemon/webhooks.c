@@ -54,7 +54,7 @@ static int save_all(Webhooks *w, Error *err) {
         return r;
 }
 
-static void save_now(Webhooks *w) {
+static bool save_now(Webhooks *w) {
         Error err = { 0 };
 
         w->save_overdue = false;
@@ -64,7 +64,7 @@ static void save_now(Webhooks *w) {
                                  "how far webhooks have got can be written down again");
                 w->save_failures = 0;
                 w->on_figures(w->userdata);
-                return;
+                return true;
         }
         if (w->save_failures++ == 0)
                 log_line(LOG_ERR, LOG_ID_STORE_FAILED, NULL,
@@ -72,11 +72,11 @@ static void save_now(Webhooks *w) {
                          "they would tell some events again: %s",
                          err.msg);
         arm_save(w, backoff_full_jitter(USEC_PER_SEC, SAVE_RETRY_MOST, w->save_failures));
+        return false;
 }
 
-void webhooks_save(Webhooks *w) {
-        if (!store_in_transaction(w->world.store))
-                save_now(w);
+bool webhooks_save(Webhooks *w) {
+        return !store_in_transaction(w->world.store) && save_now(w);
 }
 
 static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -88,7 +88,7 @@ static int on_save(sd_event_source *source, uint64_t usec, void *userdata) {
         if (store_in_transaction(w->world.store)) /* of the runs: it may yet be undone */
                 w->save_overdue = true;
         else
-                save_now(w);
+                (void) save_now(w);
         return 0;
 }
 
@@ -251,7 +251,7 @@ int webhooks_apply(Webhooks *w, Config *config, const int64_t *keys, Error *err)
         if (r < 0)
                 return r;
         if (w->n > 0)
-                save_now(w);
+                (void) save_now(w);
         memcpy(copy, keys, config->n_accounts * sizeof *copy);
         free(w->keys);
         w->world.keys = w->keys = take_ptr(copy);
@@ -267,7 +267,7 @@ int webhooks_apply(Webhooks *w, Config *config, const int64_t *keys, Error *err)
 
 void webhooks_poke(Webhooks *w) {
         if (w->save_overdue && !store_in_transaction(w->world.store))
-                save_now(w);
+                (void) save_now(w);
         for (size_t i = 0; i < w->n; i++)
                 hook_poke(w->hooks[i]);
 }

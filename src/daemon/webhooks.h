@@ -24,8 +24,9 @@ int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_c
 void webhooks_free(Webhooks *w);
 DEFINE_CLEANUP(Webhooks *, webhooks_free)
 
-/* Writes down how far each has got, as happens by itself a moment after it got on. */
-void webhooks_save(Webhooks *w);
+/* Writes down how far each has got, as happens by itself a moment after it got on.  Returns whether
+ * that worked; if not, it was said, and is tried again. */
+bool webhooks_save(Webhooks *w);
 
 /* Takes a configuration into use, the first or a new one; keys[i] is the store's key of
  * config->accounts[i].  Known webhooks go on from where they are, at once, also those that were

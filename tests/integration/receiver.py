@@ -144,6 +144,7 @@ class Receiver:
             headers[name.lower()] = value.strip()
         body = reader.read(int(headers.get("content-length", 0)))
         request = Request(method, path, headers, body)
+        request.connection = connection
         said = self.behave(request)
         with self.lock:
             request.answered = said

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk fails.  Each write, sync, truncation, creation and removal of a life fails once, with EIO or
+ENOSPC: rosterd must not say that all is well when it is not, and the next life must come to the same
+end.  What SQLite says of a sync that failed holds here, too: it has made nothing durable, and another
+one that works does not make up for it."""
+
+import errno
+import os
+
+import pytest
+from crash import (Image, Phase, Scenario, ledger, points, read_steps, seeded,  # noqa: F401
+                   server)
+from emulator import Emulator
+from powercut import Keep
+from test_power_cut import Recording, record_change
+
+PARTS = 4  # run side by side
+SAMPLE = 24  # of the writes within a transaction
+
+
+@pytest.fixture
+def scenario(tmp_path, ledger, server):  # noqa: F811
+    os.chmod(tmp_path, 0o750)
+    with Emulator(users=12) as chime:
+        yield Scenario(tmp_path, chime, ledger, server)
+
+
+def check_honest(phase, lines):
+    """Whoever ends with 0 has done everything; whoever does not says that it is the database."""
+    s = phase.scenario
+    if s.status == 0:
+        image = phase.image()
+        assert image.stories() == phase.stories and image.users() == phase.users
+        assert image.tables["run_data"][-1]["outcome"] == "complete"
+        assert image.cursors["ops"] == image.cursors["bulk"] == image.events[-1]["seq"]
+    else:
+        assert s.status > 0, f"killed by {-s.status}"
+        assert any("database" in line for line in lines), lines
+
+
+def fail_everywhere(phase, part, rng, error):
+    chosen = points(phase.steps, rng, "sctu", SAMPLE)[part::PARTS]
+    failed = noticed = 0
+    log = phase.scenario.log
+    for n in chosen:
+        log.unlink()
+        try:
+            lines = phase.disturbed(FAIL_AT=n, ERRNO=error, LOG=log)
+            failed += any(step.kind == "f" for step in read_steps(log))
+            check_honest(phase, lines)
+            noticed += phase.scenario.status != 0
+            phase.check_recovery(lines)
+        except AssertionError as e:
+            e.add_note(f"{errno.errorcode[error]} at step {n}: "
+                       f"{phase.steps[n - 1]._replace(data=b'')}")
+            raise
+    print(f"{phase.name}: {failed} of {len(chosen)} steps failed, {noticed} lives ended with an error")
+    # timers come when they like: the last few may not be reached
+    assert failed >= len(chosen) * 0.6
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+def test_first_life(scenario, error, part):
+    fail_everywhere(Phase(scenario, "nothing", None), part, seeded("sample of writes"), error)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+def test_every_kind_of_change(scenario, error, part):
+    scenario.start()
+    scenario.change()
+    fail_everywhere(Phase(scenario, "changed", None), part, seeded("sample of writes"), error)
+
+
+class Doubtful(Recording):
+    """A life in which a sync failed.  A transaction of which that is said may be there or not."""
+
+    def check_found(self, files, so_far):
+        image = Image(self.path, "rw")
+        image.check()
+        stored = {(e["seq"], e["id"]) for e in image.events}
+        for hook, pairs in so_far.by_hook.items():
+            assert set(pairs) <= stored, hook
+        self.check_cursors(image, so_far)
+
+
+def test_a_failed_sync_makes_nothing_durable(scenario):
+    """The power is cut some time after a sync failed.  Nothing that was told may have rested on it."""
+    rng = seeded("fates")
+    record_change(scenario)
+    syncs = [n for n, step in enumerate(scenario.last_steps, 1) if step.kind == "s"]
+    cuts = 0
+    for failing in syncs:
+        scenario.begin_from("change")
+        recording = Doubtful(scenario, f"failed-{failing}", status=None, FAIL_AT=failing,
+                             ERRNO=errno.EIO)
+        told_at = {n + 1 for n, step in enumerate(recording.steps) if step.kind == "n"}
+        for n, disk, so_far in recording.moments(told_at | {len(recording.steps)}):
+            for share in (0, 0, rng.random()):
+                recording.cut(n, disk, so_far, Keep(rng, share), rng)
+                cuts += 1
+    print(f"{len(syncs)} syncs failed, {cuts} cuts")
+    assert cuts > 10 * len(syncs)
