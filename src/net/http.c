@@ -31,6 +31,9 @@
  * its time waiting for a connection.  And how many idle ones are kept. */
 #define HTTP_HOST_CONNECTIONS 64L
 #define HTTP_IDLE_CONNECTIONS 32L
+/* Seconds that an address is kept, for calls that start together.  Connections are kept, so names are
+ * looked up seldom; but when one has moved, the next attempt must find where to. */
+#define HTTP_NAME_AGE 1L
 
 struct HttpCall {
         HttpCall *prev, *next;
@@ -418,7 +421,7 @@ static bool set_request(HttpCall *c, const HttpRequest *req) {
                /* time */
                SET(CONNECTTIMEOUT_MS, milliseconds(req->connect_timeout)) &&
                SET(TIMEOUT_MS, milliseconds(req->timeout)) && SET(NOSIGNAL, 1L) &&
-               SET(TCP_KEEPALIVE, 1L) &&
+               SET(TCP_KEEPALIVE, 1L) && SET(DNS_CACHE_TIMEOUT, HTTP_NAME_AGE) &&
                /* a resolver thread that hangs is left to end by itself, never waited for */
                SET(QUICK_EXIT, 1L);
 }
