@@ -147,6 +147,7 @@ class Proxy:
     def __init__(self, target, tls=None, host="127.0.0.1", port=0, seed=1, **faults):
         self.target = target  # port on 127.0.0.1
         self.host = host
+        self.family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.tls = tls
         self.faults = Faults(**faults)
         self.random = random.Random(seed)
@@ -158,9 +159,10 @@ class Proxy:
         self.keeper = self.bind(port)
         self.port = self.keeper.getsockname()[1]
         self.server = None
+        self.deaf = []
 
     def bind(self, port):
-        s = socket.socket()
+        s = socket.socket(self.family)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         s.bind((self.host, port))
         return s
@@ -200,9 +202,24 @@ class Proxy:
         if self.server:
             loop().call(self.server.close)
             self.server = None
+        for s in self.deaf:
+            s.close()
+        self.deaf = []
+
+    def deafen(self):
+        """Whoever connects hears neither yes nor no: the queue of connections is full."""
+        self.refuse()
+        self.deaf = [self.bind(self.port)]
+        self.deaf[0].listen(0)
+        for _ in range(4):
+            s = socket.socket(self.family)
+            s.setblocking(False)
+            s.connect_ex((self.host, self.port))
+            self.deaf.append(s)
 
     def accept(self):
         if not self.server:
+            self.refuse()
             self.server = loop().wait(asyncio.start_server(
                 self.serve, sock=self.bind(self.port), ssl=self.tls))
 
@@ -213,6 +230,13 @@ class Proxy:
                 reset(link.writer)
                 link.close()
         loop().call(cut_all)
+
+    def silence_all(self):
+        """The connections that there are say nothing any more."""
+        def silence():
+            for link in self.links:
+                link.ends = Faults(silent_after=0)
+        loop().call(silence)
 
     def open_links(self):
         """How many connections there are now."""

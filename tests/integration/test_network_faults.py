@@ -66,30 +66,6 @@ LASTING = {
 CASES = list(OVERCOME) + list(LASTING) + ["refused at first"]
 
 
-class Deaf:
-    """A port whose queue of connections is full: the network says nothing, neither yes nor no."""
-
-    def __init__(self):
-        self.listener = socket.socket()
-        self.waiting = []
-
-    def listen(self, proxy):
-        """In place of the proxy."""
-        proxy.refuse()
-        self.listener = proxy.bind(proxy.port)
-        self.listener.listen(0)
-        for _ in range(4):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(("127.0.0.1", proxy.port))
-            self.waiting.append(s)
-
-    def close(self):
-        for s in self.waiting + [self.listener]:
-            s.close()
-        self.waiting = []
-
-
 class Watchdog:
     """In place of systemd: how often rosterd has said that it is alive."""
 
@@ -162,11 +138,11 @@ class Account:
                                 self.section, after))
 
 
-def begin_faults(accounts, deaf):
+def begin_faults(accounts):
     for name, account in accounts.items():
         fault = (OVERCOME.get(name) or LASTING.get(name) or ("refuse",))[0]
         if fault == "no handshake":
-            deaf.listen(account.proxy)
+            account.proxy.deafen()
         elif fault == "refuse":
             account.proxy.refuse()
             account.proxy.cut()
@@ -234,7 +210,7 @@ def first_runs(roster, accounts, after):
 
 def test_every_fault(tmp_path):
     os.chmod(tmp_path, 0o750)
-    watchdog, deaf = Watchdog(tmp_path), Deaf()
+    watchdog = Watchdog(tmp_path)
     with contextlib.ExitStack() as stack:
         chime = stack.enter_context(Emulator(users=0))
         accounts = {name: Account(n, name, chime) for n, name in enumerate(CASES)}
@@ -249,7 +225,7 @@ def test_every_fault(tmp_path):
             account.change()
         roster.env = watchdog.environment()
         stack.enter_context(roster)
-        begin_faults(accounts, deaf)
+        begin_faults(accounts)
         assert "result" in ask(roster, "sync")[-1]
         time.sleep(0.3)  # for an attempt or two; there are six, in eight seconds or so
         accounts["refused at first"].proxy.accept()
@@ -260,7 +236,6 @@ def test_every_fault(tmp_path):
         assert {name: said for name, said in wrong.items() if said} == {}
 
         # the storm is over
-        deaf.close()
         for account in accounts.values():
             account.proxy.set()
             account.proxy.accept()
