@@ -19,7 +19,7 @@ WARM, MEASURE = 0.6, 1.6  # hours of fast time: 9 and 24 s
 def test_nothing_grows(tmp_path):
     os.chmod(tmp_path, 0o750)
     result, wrong = soak(str(tmp_path), WARM, MEASURE, every=0.5, pause=0.1,
-                         names=("rss_anon", "heap", "descriptors", "sockets", "watched", "threads",
+                         names=("allocated", "rss_anon", "heap", "descriptors", "sockets", "watched", "threads",
                                 "wal"))
     print({name: row for name, row in result["table"].items()})
     assert wrong == []
