@@ -218,7 +218,7 @@ def test_webhooks(authority, tmp_path):
             if name in TRUSTED:
                 assert (row["pending"], row["last_error"]) == (0, None), row
                 continue
-            assert (row["pending"], row["attempts"]) == (1, 1), row
+            assert row["pending"] == 1 and row["attempts"] > 0, row
             assert_reason(name, proxy, row["last_error"])
             assert proxy.heard == 0
         assert sorted(r.path for r in receiver.taken()) == sorted(f"/s3cret-{n}" for n in TRUSTED)
