@@ -113,7 +113,7 @@ static int container_answer(AwsFetch *f, const HttpResult *res, Error *err) {
 
         if (res->failure != HTTP_ANSWERED) {
                 (void) error_set(err, -EIO, "%.200s", res->reason);
-                return res->failure == HTTP_LOCAL ? -EIO : AWS_AGAIN;
+                return res->failure == HTTP_TLS || res->failure == HTTP_LOCAL ? -EIO : AWS_AGAIN;
         }
         if (res->status != 200) {
                 (void) aws_mask(text, sizeof text, res->body, res->body_len, AWS_WORD_SHOWN);

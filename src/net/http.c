@@ -31,6 +31,9 @@
  * its time waiting for a connection.  And how many idle ones are kept. */
 #define HTTP_HOST_CONNECTIONS 64L
 #define HTTP_IDLE_CONNECTIONS 32L
+/* Seconds that an address is kept, for calls that start together.  Connections are kept, so names are
+ * looked up seldom; but when one has moved, the next attempt must find where to. */
+#define HTTP_NAME_AGE 1L
 
 struct HttpCall {
         HttpCall *prev, *next;
@@ -41,7 +44,7 @@ struct HttpCall {
         void *userdata;
         char *body;
         size_t body_len, body_size, max_body, headers_len;
-        bool status_suffices, head_whole;
+        bool status_suffices, head_whole, lost_socket;
         HttpStop stop;
         char error[CURL_ERROR_SIZE];
 };
@@ -199,12 +202,26 @@ static void reap(Http *h) {
         h->reaping = false;
 }
 
+/* When an address does not answer, libcurl 7.88 closes the socket and tries the next address whenever
+ * the call has its next turn: which it does not ask for, so that time runs out. */
+static void push_on(Http *h) {
+        for (HttpCall *c = h->calls; c; c = c->next) {
+                if (!c->lost_socket)
+                        continue;
+                c->lost_socket = false;
+                /* a change of this state is what asks for a turn; there is nothing to pause yet */
+                (void) curl_easy_pause(c->easy, CURLPAUSE_SEND);
+                (void) curl_easy_pause(c->easy, CURLPAUSE_CONT);
+        }
+}
+
 static int drive(Http *h, curl_socket_t fd, int what) {
         int running;
 
         if (curl_multi_socket_action(h->multi, fd, what, &running) != CURLM_OK)
                 return -EIO; /* exit_on_failure turns this into a loud exit */
         reap(h);
+        push_on(h);
         return 0;
 }
 
@@ -228,6 +245,14 @@ static int on_now(sd_event_source *source, void *userdata) {
         return drive(userdata, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void note_lost_socket(CURL *easy) {
+        void *private = NULL;
+
+        /* curl's own handles have none */
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &private) == CURLE_OK && private)
+                ((HttpCall *) private)->lost_socket = true;
+}
+
 /* curl -> loop: watch this socket so.  The source travels as curl's socketp. */
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socketp) {
         CLEANUP(sd_event_source_unrefp) sd_event_source *fresh = NULL;
@@ -236,8 +261,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *userdata
         uint32_t events = (what & CURL_POLL_IN ? (uint32_t) EPOLLIN : 0u) |
                           (what & CURL_POLL_OUT ? (uint32_t) EPOLLOUT : 0u);
 
-        (void) easy;
         if (what == CURL_POLL_REMOVE) {
+                note_lost_socket(easy);
                 (void) sd_event_source_disable_unref(io);
                 return 0;
         }
@@ -422,7 +447,7 @@ static bool set_request(HttpCall *c, const HttpRequest *req) {
                /* time */
                SET(CONNECTTIMEOUT_MS, milliseconds(req->connect_timeout)) &&
                SET(TIMEOUT_MS, milliseconds(req->timeout)) && SET(NOSIGNAL, 1L) &&
-               SET(TCP_KEEPALIVE, 1L) &&
+               SET(TCP_KEEPALIVE, 1L) && SET(DNS_CACHE_TIMEOUT, HTTP_NAME_AGE) &&
                /* a resolver thread that hangs is left to end by itself, never waited for */
                SET(QUICK_EXIT, 1L);
 }
