@@ -2,6 +2,7 @@
 #include "control/protocol.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -53,10 +54,8 @@ static char *format_line(json_object *o) {
         size_t len = text ? strlen(text) : 0;
         char *line = text ? malloc(len + 2) : NULL;
 
-        if (line) {
-                memcpy(line, text, len);
-                memcpy(line + len, "\n", 2);
-        }
+        if (line)
+                (void) snprintf(line, len + 2, "%s\n", text);
         return line;
 }
 

@@ -73,9 +73,9 @@ static Column raw_column(const char *name) {
 
 static void plan(Sheet *s, const Rows *shape, const char *const *shown, bool raw, Column *columns) {
         for (size_t i = 0; i < s->n; i++) {
-                size_t at = i;
+                size_t at = shown ? 0 : i;
 
-                for (at = shown ? 0 : i; shown && strcmp(rows_column(shape, at), shown[i]) != 0;)
+                while (shown && strcmp(rows_column(shape, at), shown[i]) != 0)
                         at++; /* rows_column() asserts that there is one */
                 s->from[i] = at;
                 columns[i] = raw ? raw_column(rows_column(shape, at))

@@ -10,7 +10,7 @@
 #include "daemon/log.h"
 
 #define GIVE_UP_ATTEMPTS 10                       /* a quarter of an hour of backoff */
-#define FAILURE_AGAIN (24 * 3600 * INT64_C(1000)) /* ms: a failure that lasts is told once a day */
+#define FAILURE_AGAIN (INT64_C(24) * 3600 * 1000) /* ms: a failure that lasts is told once a day */
 #define TELL_AGAIN (60 * INT64_C(1000))           /* ms: dead letters, refusals: once a minute */
 
 void hook_forget_failures(Hook *h) {

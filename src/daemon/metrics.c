@@ -33,12 +33,17 @@ typedef struct Figures {
 /* THE table of metrics that an account has one of. */
 typedef double (*Figure)(const Figures *f);
 
+/* Whole seconds, as the store's times are milliseconds. */
+static int64_t seconds(int64_t ms) {
+        return ms / 1000;
+}
+
 #define FIGURE(name, expr)                     \
         static double name(const Figures *f) { \
                 return (double) (expr);        \
         }
-FIGURE(last_complete, f->state.last_complete_at / 1000)
-FIGURE(last_attempt, f->state.last_attempt_at / 1000)
+FIGURE(last_complete, seconds(f->state.last_complete_at))
+FIGURE(last_attempt, seconds(f->state.last_attempt_at))
 FIGURE(failing, f->state.failures)
 FIGURE(held, f->state.held_removals)
 FIGURE(run_ms, f->last.finished_at - f->last.started_at)
@@ -190,7 +195,7 @@ typedef struct HookFigures {
 HOOK_FIGURE(hook_pending, f->pending)
 HOOK_FIGURE(hook_dead, f->dead)
 HOOK_FIGURE(hook_failing, f->now.state->attempts)
-HOOK_FIGURE(hook_success, f->now.state->last_success_at / 1000)
+HOOK_FIGURE(hook_success, seconds(f->now.state->last_success_at))
 HOOK_FIGURE(hook_stopped, f->now.stopped)
 
 static const struct {

@@ -13,7 +13,7 @@
 #define STEP_PAUSE (200 * USEC_PER_MSEC)
 #define STEP_ROWS 500
 #define ROUND_STEPS 100
-#define SINK_AGE (30 * 24 * 3600 * INT64_C(1000)) /* ms: of a webhook that was taken out */
+#define SINK_AGE (INT64_C(30) * 24 * 3600 * 1000) /* ms: of a webhook that was taken out */
 
 struct Retention {
         Store *store;

@@ -13,7 +13,7 @@
 #include "base/timespan.h"
 #include "daemon/sync-internal.h"
 
-#define PAGE_BODY_MAX (32u * 1024 * 1024)
+#define PAGE_BODY_MAX ((size_t) 32 * 1024 * 1024)
 #define PAGE_ATTEMPTS 6         /* of one page, in a row */
 #define RUN_RETRIES 50          /* of one run, and one more for every twenty pages */
 #define PAGES_WITHOUT_NEWS 1000 /* in a row that name nobody new: this listing has no end */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/event.h"
 
+#include <assert.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -85,6 +86,7 @@ size_t event_plan(UserChange change, const User *old, const User *new,
                 break;
         case USER_CHANGE_RETURNED:
         case USER_CHANGE_UPDATED:
+                assert(old);
                 changed = user_diff(old, new) & ~secret_fields();
                 break;
         }

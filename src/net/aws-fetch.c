@@ -158,10 +158,10 @@ static void next(AwsFetch *f) {
                                       &f->process, &err);
                 if (r < 0)
                         fail(f, "credential_process", r, &err);
-        } else if (f->step == f->n_steps)
+        } else if (f->step == f->n_steps ||
+                   /* says so: nobody would take them */
+                   aws_keys_freshness(&f->keys, time_now_ms()) == AWS_EXPIRED)
                 succeed(f);
-        else if (aws_keys_freshness(&f->keys, time_now_ms()) == AWS_EXPIRED)
-                succeed(f); /* says so: nobody would take them */
         else {
                 r = f->steps[f->step]->send(f, &err);
                 if (r < 0)

@@ -41,8 +41,6 @@ struct AwsProcess {
         bool too_long, too_late;
 };
 
-extern char **environ;
-
 /* ---- the end ---- */
 
 static void stream_close(Stream *s) {

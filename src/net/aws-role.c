@@ -108,16 +108,16 @@ int aws_find_roles(AwsPlan *plan, const AwsProfiles *ps, const char *profile, Er
 
         for (size_t n = 0; n < AWS_ROLES_MAX + 1; profile = visited[n]) {
                 const char *source = aws_profiles_get(ps, profile, "source_profile");
-                const char *other = aws_profiles_get(ps, profile, "credential_source");
+                const char *provider = aws_profiles_get(ps, profile, "credential_source");
                 int r = add_role_of(plan, ps, profile, err);
 
                 visited[n++] = profile;
                 if (r == 0)
-                        r = check_source(profile, source, other, err);
+                        r = check_source(profile, source, provider, err);
                 if (r < 0)
                         return r;
-                if (other)
-                        return aws_find_by_source(plan, other, err);
+                if (provider)
+                        return aws_find_by_source(plan, provider, err);
                 if (!aws_profiles_has(ps, source))
                         return error_set(err, -EINVAL,
                                          "profile \"%s\" names a source_profile that does not "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings beside the keys themselves: where the instance metadata and STS are. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,6 +80,7 @@ int aws_imds_settings(AwsImds *ret, const AwsProfiles *profiles, const char *pro
                 r = imds_endpoint(profiles, profile, &endpoint, err);
         if (r < 0)
                 return r;
+        assert(endpoint);
         ret->timeout = seconds * USEC_PER_SEC;
         if (asprintf(&ret->endpoint, "%s%s", endpoint,
                      endpoint[strlen(endpoint) - 1] == '/' ? "" : "/") < 0) {

@@ -21,7 +21,7 @@ static void *realloc_wiped(void *p, size_t size) {
 
         if (p && size > 0 && size <= old && size >= old / 2)
                 return p;
-        grown = malloc(size);
+        grown = malloc(size ? size : 1);
         if (!grown)
                 return NULL;
         if (p)

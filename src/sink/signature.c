@@ -30,7 +30,7 @@ static int decode(const char *secret, unsigned char key[static KEY_SIZE], size_t
                 return -EINVAL;
         len = strlen(text);
         padding = len - strcspn(text, "=");
-        if (padding > 2 || len > KEY_SIZE / 3 * 4)
+        if (padding > 2 || len > (size_t) KEY_SIZE / 3 * 4)
                 return -EINVAL;
         n = EVP_DecodeBlock(key, (const unsigned char *) text, (int) len);
         if (n <= (int) padding)

@@ -121,7 +121,7 @@ int chime_page(const char *body, size_t len, SourcePage *ret, Error *err) {
 static bool time_of(json_object *v, char out[static TIME_TEXT_SIZE]) {
         static const int64_t year_10000 = INT64_C(253402300800000);
         const char *text = plain_text(v);
-        int64_t ms;
+        int64_t ms = 0;
         int r = -EINVAL;
 
         if (text)

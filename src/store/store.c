@@ -95,6 +95,7 @@ static int system_error(Store *s, Error *err, const char *what) {
         }
 }
 
+#undef store_error
 int store_error(Store *s, Error *err, const char *what) {
         int rc = sqlite3_extended_errcode(s->db);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "buf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ void buf_reserve(Buf *b, size_t more) {
 
 void buf_add(Buf *b, const void *data, size_t n) {
         buf_reserve(b, n);
+        assert(b->data);
         if (n > 0)
                 memcpy(b->data + b->len, data, n);
         b->len += n;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sigv4.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -400,8 +401,10 @@ bool sigv4_check(const SignedRequest *r, const Credential *credentials, size_t n
         if (!header)
                 return refuse(err, "MissingAuthenticationTokenException",
                               "Missing Authentication Token");
-        ok = parse_authorization(header, &a, err) &&
-             check_parsed(r, &a, credentials, n_credentials, now, err);
+        ok = parse_authorization(header, &a, err);
+        assert(!ok || (a.signed_headers && a.access_key && a.date && a.region && a.service &&
+                       a.terminator));
+        ok = ok && check_parsed(r, &a, credentials, n_credentials, now, err);
         free(a.text);
         return ok;
 }

@@ -13,7 +13,7 @@
 #include "net/aws-internal.h"
 #include "net/aws-xml.h"
 
-#define N(array) (sizeof array / sizeof array[0])
+#define N(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- words ---- */
 

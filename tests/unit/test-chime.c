@@ -615,10 +615,10 @@ static void test_wrong_types(void **state) {
                 check_field(f, "7", time ? RECORD_USER : RECORD_UNREADABLE);
                 check_field(f, "-1.5", time ? RECORD_USER : RECORD_UNREADABLE);
                 check_field(f, "\"canary\\u0000\"", RECORD_UNREADABLE);
-                if (i != USER_FIELD_ACCOUNT_ID)
+                if (i != USER_FIELD_ACCOUNT_ID) {
                         check_field(f, "\"canary\"", text ? RECORD_USER : RECORD_UNREADABLE);
-                if (i != USER_FIELD_ACCOUNT_ID)
                         check_field(f, "\"\"", text ? RECORD_USER : RECORD_UNREADABLE);
+                }
         }
 }
 

@@ -988,7 +988,7 @@ static void hmac(const void *key, size_t key_len, const char *text, unsigned cha
 
 static void hex(const unsigned char in[static 32], char out[static 65]) {
         for (int i = 0; i < 32; i++)
-                (void) snprintf(out + 2 * i, 3, "%02x", in[i]);
+                (void) snprintf(out + (ptrdiff_t) 2 * i, 3, "%02x", in[i]);
 }
 
 static void sha256_hex(const char *text, char out[static 65]) {

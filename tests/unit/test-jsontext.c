@@ -34,7 +34,7 @@ static void test_every_value(void **state) {
         assert_int_equal(j.len, 0);
 }
 
-#define BYTES(text) text, sizeof text - 1
+#define BYTES(text) (text), sizeof(text) - 1
 
 static const struct {
         const char *value;

@@ -409,7 +409,8 @@ static void test_user_round_trip(void **state) {
         for (unsigned i = 0; i <= USER_FIELD_COUNT; i++) {
                 CLEANUP(user_clear) User in = { 0 };
                 CLEANUP(stored_user_clear) StoredUser out = { 0 };
-                UserDates dates = { .first_seen_at = T0 + i, .last_changed_at = T0 + 2 * i };
+                UserDates dates = { .first_seen_at = T0 + i,
+                                    .last_changed_at = T0 + INT64_C(2) * i };
                 char id[16];
                 int64_t row = 0;
 
