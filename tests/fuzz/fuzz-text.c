@@ -25,18 +25,23 @@
 
 /* ---- bytes ---- */
 
-/* glibc's opinion of whether the bytes are UTF-8; it takes NUL for a character, and surrogates not. */
+/* glibc's opinion of whether the bytes are UTF-8.  It takes NUL for a character, and what lies beyond
+ * Unicode, too. */
 static bool iconv_takes(const char *text, size_t len) {
         static iconv_t cd;
         CLEANUP_FREE char *out = malloc(4 * len + 4);
         char *in = (char *) (uintptr_t) text, *to = out;
         size_t room = 4 * len + 4;
+        bool good;
 
         if (!cd)
                 cd = iconv_open("UCS-4LE", "UTF-8");
         demand(cd != (iconv_t) -1 && out);
         (void) iconv(cd, NULL, NULL, NULL, NULL);
-        return iconv(cd, &in, &len, &to, &room) != (size_t) -1;
+        good = iconv(cd, &in, &len, &to, &room) != (size_t) -1;
+        for (char *c = out; good && c < to; c += 4) /* little-endian: U+10FFFF is ff ff 10 00 */
+                good = c[3] == 0 && (unsigned char) c[2] <= 0x10;
+        return good;
 }
 
 static void check_utf8(const char *text, size_t len) {
