@@ -90,9 +90,10 @@ static bool tells_personal(const char *body, const User *u) {
         return false;
 }
 
-static bool holds(const User *u, const char *text) {
+/* Whether a field without any of these flags holds the text. */
+static bool holds(const User *u, unsigned flags, const char *text) {
         for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
-                if (i != USER_FIELD_PERSONAL_PIN && u->value[i] && strstr(u->value[i], text))
+                if (!(user_fields[i].flags & flags) && u->value[i] && strstr(u->value[i], text))
                         return true;
         return false;
 }
@@ -107,9 +108,10 @@ static void check_body(WebhookFormat format, const FormatSettings *settings, con
 
         demand(text_is_utf8(body, strlen(body)));
         demand(fuzz_json(body, strlen(body), &o));
-        if (!holds(old, PIN) && !holds(new, PIN))
+        if (!holds(old, FIELD_SECRET, PIN) && !holds(new, FIELD_SECRET, PIN))
                 demand(!strstr(body, PIN));
-        if (settings->minimal && !strstr(user_get(new, USER_FIELD_USER_ID), "c4n4ry"))
+        if (settings->minimal && !holds(old, FIELD_SENSITIVE, "c4n4ry") &&
+            !holds(new, FIELD_SENSITIVE, "c4n4ry"))
                 demand(!tells_personal(body, old) && !tells_personal(body, new));
         if (format == WEBHOOK_SLACK)
                 check_slack(o);

@@ -178,7 +178,7 @@ static void check_number(const char *text) {
         long long theirs;
         int r = number_parse(text, INT64_MIN, INT64_MAX, &n);
 
-        demand((r == -EINVAL) == !digits);
+        demand(digits ? r != -EINVAL : r < 0);
         if (!digits)
                 return;
         errno = 0;
