@@ -231,7 +231,7 @@ static void check_file(const char *text, size_t len) {
         if (r < 0) {
                 demand(r == -EINVAL && *err.msg);
                 if (only_in_values(text))
-                        check_said(err.msg, "", 0);
+                        check_said(err.msg, text, len);
                 return;
         }
         check_round_trip(&file);
