@@ -283,7 +283,7 @@ gcc_stage() {
                 make -C build-gcc -j"$jobs" && make -C build-gcc -j2 check
 }
 clang_stage() {
-        configure_in build-clang --enable-werror --enable-sanitizers CC=clang 'CFLAGS=-g -O1' &&
+        configure_in build-clang --enable-werror --enable-fuzzers CC=clang 'CFLAGS=-g -O1' &&
                 make -C build-clang -j"$jobs" && make -C build-clang -j2 check
 }
 valgrind_stage() { make -C build-gcc -j"$jobs" check-valgrind; }
@@ -312,7 +312,7 @@ check() {
         need check
         need_node
         stage "gcc: every test" build-gcc/check.log gcc_stage
-        stage "clang with ASan and UBSan" build-clang/check.log clang_stage
+        stage "clang with ASan, UBSan and libFuzzer" build-clang/check.log clang_stage
         stage "valgrind: the unit tests" build-gcc/valgrind.log valgrind_stage
         stage "make distcheck" build-gcc/distcheck.log distcheck_stage
         for item in ${broken[@]+"${broken[@]}"}; do cat "${item#*|}.failures"; done

@@ -310,29 +310,31 @@ static int store_lines(Loader *l, Section *s, const ConfigKey *k, const char *la
 static int assign_file(Loader *l, Section *s, const ConfigKey *k, const char *label,
                        const char *value) {
         size_t max = (CONFIG_VALUE_MAX + 8) * (k->flags & KEY_REPEATABLE ? k->max + 1 : 1), len = 0;
-        char path[PATH_MAX], *text = NULL;
+        char path[PATH_MAX], shown[PATH_MAX + 8], *text = NULL;
         struct stat st = { 0 };
         Error why = { 0 };
         int r;
 
         if (value_path(l, s, label, value, path) < 0)
                 return 0;
+        (void) text_clean(shown, sizeof shown, path, strlen(path));
         r = file_read(path, max, &text, &len, &why);
         if (r == -ENOMEM)
                 return no_memory(l);
         if (r < 0) {
                 loader_complain(l, r == -EACCES ? -EACCES : -EINVAL, loader_here(l), s, label,
-                                "%s: %s", path, why.msg);
+                                "%s: %s", shown, why.msg);
                 return 0;
         }
         if (memchr(text, '\0', len))
-                loader_complain(l, -EINVAL, loader_here(l), s, label, "%s: holds a NUL byte", path);
+                loader_complain(l, -EINVAL, loader_here(l), s, label, "%s: holds a NUL byte",
+                                shown);
         else if (config_value_secret(k, text) && (stat(path, &st) < 0 || (st.st_mode & S_IROTH)))
                 loader_complain(l, -EPERM, loader_here(l), s, label,
                                 "%s: holds a secret and can be read by others; run: chmod o-r %s",
-                                path, path);
+                                shown, shown);
         else
-                r = store_lines(l, s, k, label, path, text);
+                r = store_lines(l, s, k, label, shown, text);
         explicit_bzero(text, len);
         free(text);
         return r;

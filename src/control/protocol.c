@@ -326,13 +326,15 @@ int control_account_parse(json_object *json, ControlAccount *ret) {
 }
 
 double control_account_rate(const ControlAccount *a) {
-        return a->elapsed_ms > 0 ? (double) a->users * 1000 / (double) a->elapsed_ms : -1;
+        return a->elapsed_ms > 0 && a->users >= 0
+                       ? (double) a->users * 1000 / (double) a->elapsed_ms
+                       : -1;
 }
 
 int control_account_percent(const ControlAccount *a) {
         if (a->state == CONTROL_STATE_COMPLETE)
                 return 100;
-        if (a->expected <= 0)
+        if (a->expected <= 0 || a->users < 0)
                 return -1;
         return a->users >= a->expected ? 99
                                        : (int) ((double) a->users * 100 / (double) a->expected);

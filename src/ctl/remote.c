@@ -162,10 +162,9 @@ static int refusal(json_object *body, Error *err) {
         for (size_t i = 0; word && i < sizeof codes / sizeof codes[0]; i++)
                 if (strcmp(word, codes[i].word) == 0)
                         code = codes[i].code;
-        if (!message)
-                message = "rosterd would not do it";
-        return error_set(err, code, "%s",
-                         text_clean(clean, sizeof clean, message, strlen(message)));
+        if (!message || !*text_clean(clean, sizeof clean, message, strlen(message)))
+                return error_set(err, code, "rosterd would not do it");
+        return error_set(err, code, "%s", clean);
 }
 
 int remote_next(Remote *r, json_object **ret_body, Error *err) {

@@ -10,6 +10,7 @@
 #include "base/timespan.h"
 
 #define DATE_LEN 10 /* YYYY-MM-DD */
+#define YEAR_10000 INT64_C(253402300800000)
 
 static bool has_offset(const char *text) {
         return strlen(text) > DATE_LEN && strpbrk(text + DATE_LEN, "Zz+-");
@@ -60,7 +61,11 @@ int when_parse(const char *text, int64_t now, bool utc, int64_t *ret, Error *err
                                          "'%.40s' is no time; write e.g. 2026-06-01, \"2026-06-01"
                                          " 14:00\", 2026-06-01T14:00:00Z, yesterday or 2d",
                                          text);
-                *ret = utc || has_offset(full) ? ms : from_local(ms);
+                if (!utc && !has_offset(full))
+                        ms = from_local(ms);
+                if (ms >= YEAR_10000) /* there, but not here */
+                        return error_set(err, -EINVAL, "'%.40s' is beyond the year 9999", text);
+                *ret = ms;
         }
         return 0;
 }

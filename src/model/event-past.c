@@ -12,6 +12,19 @@ static void json_putp(json_object **o) {
 }
 #define CLEANUP_JSON CLEANUP(json_putp)
 
+/* A record is at most 32 deep (source/chime-record.c), and events wrap it in more levels. */
+#define DEPTH_MAX 64
+
+/* NULL where it is no JSON. */
+static json_object *parse(const char *text) {
+        json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
+        json_object *o = tok ? json_tokener_parse_ex(tok, text, -1) : NULL;
+
+        if (tok)
+                json_tokener_free(tok);
+        return o;
+}
+
 static int set_time(json_object *v, int64_t *ret) {
         if (!v) {
                 *ret = TIME_NONE;
@@ -59,7 +72,7 @@ static int set_column(const char *column, json_object *v, User *u, UserDates *da
 }
 
 int event_undo(const char *changes, User *u, UserDates *dates) {
-        CLEANUP_JSON json_object *list = json_tokener_parse(changes);
+        CLEANUP_JSON json_object *list = parse(changes);
 
         if (!json_object_is_type(list, json_type_array))
                 return -EBADMSG;
@@ -80,7 +93,7 @@ int event_undo(const char *changes, User *u, UserDates *dates) {
 }
 
 int event_image_read(const char *image, User *u, UserDates *dates) {
-        CLEANUP_JSON json_object *o = json_tokener_parse(image);
+        CLEANUP_JSON json_object *o = parse(image);
 
         if (!json_object_is_type(o, json_type_object))
                 return -EBADMSG;

@@ -44,6 +44,8 @@ static size_t shown_length(const char *word, size_t len, size_t longest, const C
                 return len;
         if (has_login(word, len))
                 return 0;
+        if (sep && (size_t) (sep - word) > AWS_WORD_SHOWN) /* "key" stands in many a token, too */
+                return 0;
         if (sep && (sep == word ? c->named : announces_secret(word, (size_t) (sep - word))))
                 return (size_t) (sep - word) + 1;
         return c->announced || len > longest ? 0 : len;

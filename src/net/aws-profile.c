@@ -170,8 +170,8 @@ static int read_line(Parser *p, char *line) {
  * us, but each must be one. */
 static int check_nested(const AwsSection *s, const char *section, Error *err) {
         for (size_t i = 0; i < s->n; i++) {
-                const char *line = s->settings[i].value;
-                char shown[64];
+                const char *line = s->settings[i].value, *key = s->settings[i].key;
+                char key_shown[64], shown[64];
 
                 if (*line != '\n')
                         continue;
@@ -182,7 +182,7 @@ static int check_nested(const AwsSection *s, const char *section, Error *err) {
                                 continue;
                         return error_set(err, -EINVAL,
                                          "a line of the block %s in [%s] has no \"=\"",
-                                         s->settings[i].key,
+                                         text_clean(key_shown, sizeof key_shown, key, strlen(key)),
                                          text_clean(shown, sizeof shown, section, strlen(section)));
                 }
         }

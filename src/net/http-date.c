@@ -12,7 +12,8 @@ int http_date(const char *text, int64_t *ret) {
         static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
         char iso[TIME_TEXT_SIZE];
 
-        if (strlen(text) != 29 || strcmp(text + 25, " GMT") != 0)
+        if (strlen(text) != 29 || memcmp(text + 3, ", ", 2) != 0 || text[7] != ' ' ||
+            text[11] != ' ' || text[16] != ' ' || strcmp(text + 25, " GMT") != 0)
                 return -EINVAL;
         for (size_t m = 0; m < 12; m++)
                 if (memcmp(text + 8, months + 3 * m, 3) == 0) {

@@ -147,18 +147,27 @@ static bool holds_a_word(const char *text, size_t len, const char *secret) {
         return false;
 }
 
-/* Whether the answer repeats a part of the URL's path or of a header's value: services like to quote
+/* Whether what came repeats a part of the URL's path or of a header's value: services like to quote
  * what they do not know, and both may be secrets.  */
-static bool tells_a_secret(const WebhookConfig *config, const HttpResult *res) {
+static bool tells_a_secret(const WebhookConfig *config, const char *text, size_t len) {
         const char *host = strstr(config->url, "://"),
                    *path = host ? strpbrk(host + 3, "/?") : NULL;
 
-        if (path && holds_a_word(res->body, res->body_len, path))
+        if (path && holds_a_word(text, len, path))
                 return true;
         for (size_t i = 0; i < config->headers.count; i++)
-                if (holds_a_word(res->body, res->body_len, strchr(config->headers.items[i], ':')))
+                if (holds_a_word(text, len, strchr(config->headers.items[i], ':')))
                         return true;
-        return config->routing_key && holds_a_word(res->body, res->body_len, config->routing_key);
+        return config->routing_key && holds_a_word(text, len, config->routing_key);
+}
+
+/* Its new place's host; nothing that may be a secret. */
+static const char *redirected_to(const WebhookConfig *config, const char *location, char *out,
+                                 size_t size) {
+        if (*location == '/')
+                return "another path";
+        (void) webhook_host(location, out, size);
+        return tells_a_secret(config, out, strlen(out)) ? "another place" : out;
 }
 
 /* "answered 503: try later"; of a redirect, where to. */
@@ -170,10 +179,8 @@ static void say_answer(const WebhookConfig *config, const HttpResult *res, char 
                 (void) snprintf(out, size,
                                 "answered %ld, a redirect to %s, which is not followed: if it has "
                                 "moved for good, put its new address into url",
-                                res->status,
-                                *location == '/' ? "another path"
-                                                 : webhook_host(location, host, sizeof host));
-        else if (res->body_len > 0 && !tells_a_secret(config, res))
+                                res->status, redirected_to(config, location, host, sizeof host));
+        else if (res->body_len > 0 && !tells_a_secret(config, res->body, res->body_len))
                 (void) snprintf(out, size, "answered %ld: %s", res->status,
                                 text_clean(quoted, sizeof quoted, res->body, res->body_len));
         else

@@ -5,7 +5,7 @@ set -eu
 cd "${srcdir:-.}"
 command -v shellcheck >/dev/null || { echo "1..0 # SKIP there is no shellcheck here"; exit 0; }
 n=0
-for f in setup.sh .ci/run tests/tools/*.sh tests/tools/*-tap tests/systemd/*.sh \
+for f in setup.sh .ci/run tests/tools/*.sh tests/tools/*-tap tests/fuzz/*.sh tests/systemd/*.sh \
         systemd/examples/rosterd-mail conf/completion/*.bash; do
         [ -f "$f" ] || continue
         n=$((n + 1))

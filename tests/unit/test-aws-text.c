@@ -460,6 +460,7 @@ static const struct {
         { "twenty-characters-ok and twenty-one-characters", "twenty-characters-ok and …" },
         { "secret=abc token:def Password=x", "secret=… token:… Password=…" },
         { "secret: abc def", "secret: … def" },
+        { "FwoGZXIvYXdzKeyEaDHZbPxRfiCYEXAMPLEzz== x", "… x" },
         { "AWS_SECRET_ACCESS_KEY=abc", "AWS_SECRET_ACCESS_KEY=…" },
         { "{\"SecretAccessKey\": \"abc\", \"x\": 1}", "{\"SecretAccessKey\": \"…\", \"x\": 1}" },
         { "{\"password\":\"abc\",\"token\":12,\"n\":1}",

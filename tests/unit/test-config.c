@@ -1099,6 +1099,9 @@ static void test_value_file_mistakes(void **state) {
         put_with_path(OPS "secret_file = ", "none", "\n");
         assert_refused(-EINVAL, IN "5: [webhook ops] secret_file: none: cannot open: No such file "
                                    "or directory");
+        put("rosterd.conf", OPS "secret_file = /nonexistent/\x1b[31m\xff\n");
+        assert_refused(-EINVAL, IN "5: [webhook ops] secret_file: /nonexistent/?[31m?: cannot "
+                                   "open: No such file or directory");
         put("empty", "\n\n");
         put_with_path(OPS "secret_file = ", "empty", "\n");
         assert_refused(-EINVAL, IN "5: [webhook ops] secret_file: empty: is empty");

@@ -266,6 +266,9 @@ static void test_percent_and_rate(void **state) {
         assert_true(control_account_rate(&a) == 500);
         a.users = 5000; /* many have come since */
         assert_int_equal(control_account_percent(&a), 99);
+        a.users = INT64_MIN; /* what no rosterd says */
+        assert_int_equal(control_account_percent(&a), -1);
+        assert_true(control_account_rate(&a) < 0);
         a.state = CONTROL_STATE_COMPLETE;
         assert_int_equal(control_account_percent(&a), 100);
 }

@@ -99,6 +99,10 @@ static void test_times_as_people_type_them(void **state) {
         for (size_t i = 0; i < N(bad); i++)
                 if (when_parse(bad[i], NOON, false, &t, &err) != -EINVAL)
                         fail_msg("taken: %s", bad[i]);
+        assert_int_equal(setenv("TZ", "EST5", 1), 0); /* the last evening: tomorrow has no text */
+        tzset();
+        assert_int_equal(when_parse("9999-12-31 23:00", NOON, false, &t, &err), -EINVAL);
+        assert_int_equal(when_parse("9999-12-31 18:00", NOON, false, &t, &err), 0);
 }
 
 static void test_times_as_people_read_them(void **state) {

@@ -376,12 +376,41 @@ static void test_what_is_no_event_is_refused(void **state) {
         assert_int_equal(event_image_read("[]", &u, &d), -EBADMSG);
 }
 
+/* As deep as a record may be (32), in the wrapping that events put around it. */
+static void test_the_deepest_extra_comes_back(void **state) {
+        CLEANUP(user_clear) User old = { 0 }, new = { 0 }, u = { 0 };
+        CLEANUP(event_freep) Event *e = NULL;
+        const EventPlan plan = { EVENT_USER_UPDATED, FIELD_BIT(USER_FIELD_EXTRA) };
+        const UserDates before = { T0, T0, TIME_NONE }, after = { T0, T0 + 1000, TIME_NONE };
+        char extra[80] = "{\"e\":";
+        UserDates d = { 0 };
+
+        (void) state;
+        (void) memset(extra + 5, '[', 31);
+        (void) memset(extra + 36, ']', 31);
+        extra[67] = '}';
+        assert_int_equal(user_set(&old, USER_FIELD_USER_ID, "u"), 0);
+        assert_int_equal(user_set(&old, USER_FIELD_EXTRA, extra), 0);
+        assert_int_equal(user_set(&new, USER_FIELD_USER_ID, "u"), 0);
+        assert_int_equal(event_for_user(&plan, &old, &new, &before, &after, 1, T0, &e), 0);
+        assert_int_equal(event_image_read(e->user, &u, &d), 0);
+        assert_int_equal(event_undo(e->changes, &u, &d), 0);
+        assert_string_equal(user_get(&u, USER_FIELD_EXTRA), extra);
+        event_freep(&e);
+
+        e = NULL;
+        assert_int_equal(event_for_user(&plan, &new, &old, &before, &after, 1, T0, &e), 0);
+        assert_int_equal(event_image_read(e->user, &u, &d), 0);
+        assert_string_equal(user_get(&u, USER_FIELD_EXTRA), extra);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_random_histories),
                 cmocka_unit_test(test_filters_look_at_the_values_of_then),
                 cmocka_unit_test(test_a_time_beyond_retention_is_refused),
                 cmocka_unit_test(test_what_is_no_event_is_refused),
+                cmocka_unit_test(test_the_deepest_extra_comes_back),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
