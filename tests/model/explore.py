@@ -68,6 +68,8 @@ def try_seed(seed, lists, patience, seconds):
     judged, events, wrong, trace = play(steps)
     if wrong is None:
         return judged, events, None
+    print(f"\nseed {seed} fails after {judged} runs; shrinking its {len(steps)} steps:\n  " +
+          "\n  ".join(wrong), file=sys.stderr, flush=True)
     left = shortest(steps, seconds)
     _, _, again, trace_again = play(left)
     if again is None:  # it takes luck, too
