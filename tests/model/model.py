@@ -194,7 +194,8 @@ class Run:
 
     def gave_up(self, answers):
         """It asked for no more, and no single answer says why."""
-        if self.attempts >= ATTEMPTS or self.without_news >= PAGES_WITHOUT_NEWS // (2 if COUNTED_TWICE in KNOWN else 1):
+        if self.attempts >= ATTEMPTS or \
+                (COUNTED_TWICE in KNOWN and self.without_news >= PAGES_WITHOUT_NEWS // 2):
             return FAILED
         raise Impossible(f"it ended after {len(answers)} answers, the last of them "
                          f"'{answers[-1].verdict if answers else 'none'}', and had to go on")
@@ -305,7 +306,6 @@ class Run:
         a.failures += 1
         if not a.told or a.told_long_ago:
             self.expected.tell("sync.failed", detail={"failures": a.failures})
-        if not a.told or a.told_long_ago:
             a.told, a.told_long_ago = True, False
 
     def limit(self):

@@ -25,7 +25,7 @@ DEFAULTS = {"baseline": "quiet", "max_results": 200, "max_removals": "10%", "mis
             "user_type": "", "user_email": "", "other_id": False, "renamed": 0}
 OURS = ("other_id", "renamed")  # of those, what is no key of the configuration
 RETENTION_DAYS = 400
-PATIENCE = 120  # seconds for one listing
+PATIENCE = 240  # seconds for one listing
 
 
 class Section:
@@ -56,7 +56,6 @@ class World:
         self.sections = [Section(i) for i in range(accounts)]
         self.pins = {"wanted": "no", "config": "no"}
         self.once = True
-        self.wanted_reload = False
         self.archive = {}     # events by seq: their time
         self.seq = 0
         self.judged = self.events = 0
@@ -190,15 +189,12 @@ class World:
         self.roster.write_config()
 
     def take_config(self):
-        """rosterd has read what was written.  Whether that is anything new."""
-        news = self.pins["config"] != self.pins["wanted"]
+        """rosterd is about to read what was written."""
         self.pins["config"] = self.pins["wanted"]
         for section in self.sections:
-            news |= section.config != section.wanted
             section.config = dict(section.wanted)
             if self.pins["config"] == "no":
                 section.model.wipe_pins()
-        return news
 
     def differs(self):
         return self.pins["config"] != self.pins["wanted"] or \
