@@ -34,6 +34,7 @@ static json_object *describe_config(const Config *c) {
         json_object_object_add(o, "end_token", json_object_new_string(end_tokens[c->end_token]));
         json_object_object_add(o, "error_style",
                                json_object_new_string(error_styles[c->error_style]));
+        json_object_object_add(o, "log_bodies", json_object_new_boolean(c->log_bodies));
         json_object_object_add(o, "lower_message", json_object_new_boolean(c->lower_message));
         json_object_object_add(o, "clock_offset", json_object_new_int64(c->clock_offset_s));
         json_object_object_add(o, "latency_ms", json_object_new_int64(c->latency_ms));
@@ -79,6 +80,8 @@ static bool set_one(const ControlCall *c, const char *name, json_object *v) {
                 config->gzip = json_object_get_boolean(v);
         else if (strcmp(name, "log") == 0)
                 config->log = json_object_get_boolean(v);
+        else if (strcmp(name, "log_bodies") == 0)
+                config->log_bodies = json_object_get_boolean(v);
         else if (strcmp(name, "lower_message") == 0)
                 config->lower_message = json_object_get_boolean(v);
         else if (strcmp(name, "clock_offset") == 0)

@@ -245,6 +245,26 @@ static unsigned answer_parsed(ControlCall *c) {
         return status;
 }
 
+static void call_clear(ControlCall *c) {
+        for (size_t i = 0; i < c->n_segments; i++)
+                free(c->segments[i]);
+        json_object_put(c->query);
+        json_object_put(c->body);
+}
+
+unsigned control_change_now(Emulator *e, const char *method, const char *path, json_object *body,
+                            Buf *out) {
+        ControlCall c = { .e = e, .method = method, .body = json_object_get(body), .out = out };
+        unsigned status;
+
+        if (split_path(&c, path) && c.n_segments > 2 && strcmp(c.segments[0], "accounts") == 0)
+                status = route(&c);
+        else
+                status = control_fail(&c, "not a change of an account's users: %s", path);
+        call_clear(&c);
+        return status;
+}
+
 unsigned control_answer(Emulator *e, const char *method, const char *uri, const Buf *body,
                         Buf *out) {
         size_t path_len = strcspn(uri, "?");
@@ -259,10 +279,7 @@ unsigned control_answer(Emulator *e, const char *method, const char *uri, const 
                 status = answer_parsed(&c);
         else
                 status = control_fail(&c, "malformed path");
-        for (size_t i = 0; i < c.n_segments; i++)
-                free(c.segments[i]);
-        json_object_put(c.query);
-        json_object_put(c.body);
+        call_clear(&c);
         buf_free(&query);
         free(path);
         return status;

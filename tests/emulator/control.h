@@ -8,6 +8,11 @@
 unsigned control_answer(Emulator *e, const char *method, const char *uri, const Buf *body,
                         Buf *out);
 
+/* One call from within, with e->lock held: a change below /_control/accounts/{id}/.  Anything else is
+ * refused. */
+unsigned control_change_now(Emulator *e, const char *method, const char *path, json_object *body,
+                            Buf *out);
+
 /* Inside of the control interface: one call, taken apart. */
 #define CONTROL_SEGMENTS 5
 

@@ -10,6 +10,7 @@
 
 #define MAX_CREDENTIALS 16
 #define MAX_LOG ((size_t) 200000)
+#define MAX_LOGGED_BODY ((size_t) 1 << 20)
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
 typedef enum EndToken {
@@ -31,7 +32,7 @@ typedef struct Config {
         Credential credentials[MAX_CREDENTIALS];
         size_t n_credentials;
         double rate; /* listing requests a second and account; 0: no limit */
-        bool gzip, log, lower_message;
+        bool gzip, log, log_bodies, lower_message;
         EndToken end_token;
         ErrorStyle error_style;
         long clock_offset_s;
@@ -43,6 +44,7 @@ typedef struct LogEntry {
         double time;
         char *method, *path, *account, *params /* JSON object */, *headers /* JSON object */;
         char *error; /* the exception answered, or NULL */
+        char *body;  /* in base64, or NULL: not asked for, none or too long */
         bool signature_ok;
         unsigned status; /* 0: none was sent */
         uint64_t fault;  /* the fault that was applied, 0 for none */

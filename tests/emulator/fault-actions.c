@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The misbehaviours, one function each, and the table of their names at the end. */
+#include "control.h"
 #include "faults.h"
 
 #include <stdlib.h>
@@ -106,6 +107,30 @@ static void act_slow(const FaultCall *c) {
 
 static void act_delay(const FaultCall *c) {
         fault_render_normal(c);
+}
+
+/* No misbehaviour: people come, go and move while the listing is read, just before this page. */
+static void act_change(const FaultCall *c) {
+        json_object *calls, *call, *v;
+        Buf reply = { 0 };
+        unsigned status = 200;
+
+        if (!json_object_object_get_ex(c->fault->spec, "calls", &calls))
+                calls = NULL;
+        for (size_t i = 0; calls && i < json_object_array_length(calls) && status == 200; i++) {
+                call = json_object_array_get_idx(calls, i);
+                reply.len = 0;
+                status = control_change_now(
+                        c->e, json_object_get_string(json_object_object_get(call, "method")),
+                        json_object_get_string(json_object_object_get(call, "path")),
+                        json_object_object_get_ex(call, "body", &v) ? v : NULL, &reply);
+        }
+        if (status == 200)
+                fault_render_normal(c);
+        else
+                answer_exception(c->answer, &c->e->config, 500, "ScriptedChangeFailed", NULL,
+                                 reply.data);
+        buf_free(&reply);
 }
 
 static void act_garbage(const FaultCall *c) {
@@ -317,6 +342,7 @@ static const FaultAction actions[] = {
         { "stall", act_stall, false },
         { "slow", act_slow, false },
         { "delay", act_delay, false },
+        { "change", act_change, false },
         { "garbage", act_garbage, false },
         { "empty_body", act_empty_body, false },
         { "null_users", act_null_users, false },

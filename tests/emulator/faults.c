@@ -53,6 +53,25 @@ static bool parse_match(Fault *f, json_object *match, Buf *err) {
         return true;
 }
 
+/* Of the action "change". */
+static bool calls_are_sound(json_object *spec) {
+        json_object *calls, *call, *v;
+
+        if (!json_object_object_get_ex(spec, "calls", &calls))
+                return true;
+        if (!json_object_is_type(calls, json_type_array))
+                return false;
+        for (size_t i = 0; i < json_object_array_length(calls); i++) {
+                call = json_object_array_get_idx(calls, i);
+                if (!json_object_object_get_ex(call, "method", &v) ||
+                    !json_object_is_type(v, json_type_string) ||
+                    !json_object_object_get_ex(call, "path", &v) ||
+                    !json_object_is_type(v, json_type_string))
+                        return false;
+        }
+        return true;
+}
+
 static bool parse_fault(Fault *f, Buf *err) {
         const char *action = fault_text(f, "action", ""), *exception;
         const char *times = fault_text(f, "times", "");
@@ -69,6 +88,10 @@ static bool parse_fault(Fault *f, Buf *err) {
         if (exception && !exception_find(exception, &status, &code) &&
             fault_number(f, "status", 0) == 0) {
                 buf_printf(err, "exception '%s' is not known: give its status", exception);
+                return false;
+        }
+        if (!calls_are_sound(f->spec)) {
+                buf_puts(err, "calls must be a list of {\"method\", \"path\", \"body\"}");
                 return false;
         }
         f->after = fault_number(f, "after", 0);

@@ -11,6 +11,7 @@ static void entry_free(LogEntry *l) {
         free(l->params);
         free(l->headers);
         free(l->error);
+        free(l->body);
         *l = (LogEntry){ 0 };
 }
 
@@ -65,6 +66,8 @@ static json_object *entry_to_json(const LogEntry *l) {
         json_object_object_add(o, "status", json_object_new_int64(l->status));
         json_object_object_add(o, "error", text_or_null(l->error));
         json_object_object_add(o, "fault", json_object_new_uint64(l->fault));
+        if (l->body)
+                json_object_object_add(o, "body", json_object_new_string(l->body));
         json_object_object_add(o, "bytes", json_object_new_uint64(l->bytes));
         json_object_object_add(o, "connection", json_object_new_uint64(l->connection));
         json_object_object_add(o, "connection_request",

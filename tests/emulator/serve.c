@@ -122,6 +122,18 @@ static void answer_locked(Emulator *e, ListCall *call, Answer *a) {
         buf_free(&err);
 }
 
+/* What was sent, or would have been but for a fault of the delivery. */
+static char *body_for_log(const Answer *a) {
+        Buf text = { 0 };
+
+        if (a->body.len > MAX_LOGGED_BODY)
+                return NULL;
+        buf_add_base64(&text, (const unsigned char *) (a->body.data ? a->body.data : ""),
+                       a->body.len);
+        buf_puts(&text, "");
+        return buf_steal(&text);
+}
+
 static void finish_log(Emulator *e, ListCall *call, const Answer *a) {
         bool silent = a->delivery == DELIVERY_RESET || a->delivery == DELIVERY_STALL;
         struct timespec ts;
@@ -137,6 +149,7 @@ static void finish_log(Emulator *e, ListCall *call, const Answer *a) {
         call->log.bytes =
                 silent ? 0 : a->body.len + a->fill_bytes + (a->tail ? strlen(a->tail) : 0);
         call->log.error = a->exception ? xstrdup(a->exception) : NULL;
+        call->log.body = e->config.log_bodies ? body_for_log(a) : NULL;
         e->stats.listing_requests++;
         e->stats.bytes += call->log.bytes;
         if (call->log.status < sizeof e->stats.by_status / sizeof *e->stats.by_status)

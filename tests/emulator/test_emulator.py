@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The emulator does what its README says, down to the bytes and the way a connection ends."""
 
+import base64
 import gzip
 import http.client
 import json
@@ -36,7 +37,7 @@ def shared():
 @pytest.fixture
 def chime(shared):
     shared.reset()
-    shared.config(gzip=False, rate=0, latency_ms=0, log=True)
+    shared.config(gzip=False, rate=0, latency_ms=0, log=True, log_bodies=False)
     shared.add_account(shared.account_id, 450)
     return shared
 
@@ -350,7 +351,38 @@ def test_one_gap_can_take_many_users(chime):
     assert got == ids(chime, 0, 570) and token is None
 
 
+def test_users_change_while_a_listing_runs(chime):
+    account, before = chime.account_id, ids(chime, 0, 450)
+    chime.fault("change", page=2, calls=[
+        {"method": "DELETE", "path": f"accounts/{account}/users/{before[0]}"},
+        {"method": "POST", "path": f"accounts/{account}/reorder",
+         "body": {"user_id": before[1], "position": "back"}}])
+    chime.fault("garbage", page=3)
+    first = Reply(chime)
+    second = Reply(chime, first.token)
+    assert first.ids + second.ids == before[:400]
+    assert bytes(Reply(chime, second.token).body).startswith(b"this is not JSON")
+    third = Reply(chime, second.token)
+    assert third.ids == before[400:] + [before[1]]
+
+
+def test_a_change_that_cannot_be_made_is_no_page(chime):
+    for path in ("faults", f"accounts/{chime.account_id}", f"accounts/{chime.account_id}/users/none"):
+        chime.fault("change", calls=[{"method": "DELETE", "path": path}])
+        assert Reply(chime).status == 500
+    assert Reply(chime).status == 200
+
+
+def test_log_keeps_bodies_if_asked_to(chime):
+    chime.add_raw(b"\"\xff\"", position=0)
+    assert "body" not in (Reply(chime), chime.log()[-1])[1]
+    chime.config(log_bodies=True)
+    reply = Reply(chime)
+    assert base64.b64decode(chime.log()[-1]["body"]) == bytes(reply.body)
+
+
 @pytest.mark.parametrize("method, path, body", [
+    ("POST", "faults", {"action": "change", "calls": [{"path": "x"}]}),
     ("GET", "nothing", None), ("POST", "faults", {"action": "explode"}),
     ("POST", "faults", {"action": "status", "exception": "NoSuchException"}),
     ("POST", "faults", {"action": "reset", "match": {"pages": 1}}),
