@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench` in small: each case gives a figure.  What the figures are is not judged here."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+
+BENCH = pathlib.Path(__file__).resolve().parents[1] / "bench"
+sys.path.insert(0, str(BENCH))
+
+import report  # noqa: E402
+import steady  # noqa: E402
+
+needs_gnuplot = pytest.mark.skipif(not shutil.which("gnuplot"), reason="there is no gnuplot here")
+WITH_TLS = {"unchanged", "script", "changed", "import", "shuffled", "accounts"}
+
+
+@needs_gnuplot
+def test_each_case_gives_a_figure(tmp_path):
+    build = os.environ.get("abs_top_builddir", os.getcwd())
+    (tmp_path / "tests").symlink_to(os.path.join(build, "tests"))  # bench.json goes beside it
+    for name in ("rosterd", "rosterctl"):
+        (tmp_path / name).symlink_to(os.path.join(build, name))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
+    env.update(BENCH_USERS="2000", BENCH_BOTO3_USERS="200", BENCH_ROUNDS="1", BENCH_IDLE_SECONDS="1",
+               abs_top_builddir=str(tmp_path), TMPDIR=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
+    done = subprocess.run([sys.executable, str(BENCH / "sync.py")], env=env, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "bench.json").read_text())
+    seen = [(r["case"], r["transport"], r["what"]) for r in result["results"]]
+    assert seen == [(row.case, transport, row.what) for row in report.ROWS for transport in
+                    (["http", "https"] if row.case in WITH_TLS else ["http"])]
+    assert all(isinstance(r["value"], (int, float)) for r in result["results"])
+    assert all(r["samples"] for r in result["results"] if r["what"] not in report_only(result))
+    assert len(done.stdout.splitlines()) == len(seen) + 1
+    xml.etree.ElementTree.parse(tmp_path / "bench.svg")
+    assert result["versions"]["rosterd"] and result["machine"]["cores"]
+
+
+def report_only(result):
+    """Second rows of a case: their samples stand in the first."""
+    first, more = set(), set()
+    for r in result["results"]:
+        (more if (r["case"], r["transport"]) in first else first).add((r["case"], r["transport"]))
+    return {r["what"] for r in result["results"] if r["samples"] is None and (r["case"], r["transport"]) in more}
+
+
+def made_up(value):
+    run = {"wall": value, "cpu": value}
+    return [{"rosterd": run, "reference": run, "users": 1, "value": value}]
+
+
+@pytest.mark.parametrize("case, value, met", [("unchanged", 1.5, True), ("unchanged", 1.51, False),
+                                              ("script", 80, True), ("script", 79, False)])
+def test_goals_are_judged(case, value, met):
+    result, = report.judge({(case, "http"): made_up(value)})
+    assert result["met"] is met and result["value"] == value
+    assert report.cells(result)[4] == ("yes" if met else "no")
+    assert (report.part_of_goal(result) <= 1) is met
+
+
+def test_medians_are_of_rounds():
+    result, = report.judge({("unchanged", "https"): [made_up(v)[0] for v in (9.0, 1.0, 1.4)]})
+    assert result["value"] == 1.4 and report.name_of(result) == "nothing changed, TLS"
+
+
+def test_the_exponent_of_growth():
+    assert steady.slope([(n, 3e-6 * n ** 1.25) for n in (1000, 10000, 100000)]) == pytest.approx(1.25)
+    assert steady.slope([(1, 7.0), (10, 7.0)]) == pytest.approx(0)
+
+
+@needs_gnuplot
+def test_the_chart_is_the_same_for_the_same_figures(tmp_path):
+    result = {"users": 2, "rounds": 3, "results": report.judge({("unchanged", "http"): made_up(1.2)})}
+    for name in ("a.svg", "b.svg"):
+        report.draw(result, str(tmp_path / name))
+    text = (tmp_path / "a.svg").read_text()
+    assert text == (tmp_path / "b.svg").read_text()
+    assert "nothing changed" in text and "1.2 times" in text and "medians of 3 rounds" in text
