@@ -29,7 +29,7 @@ def test_each_case_gives_a_figure(tmp_path):
         (tmp_path / name).symlink_to(os.path.join(build, name))
     env = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
     env.update(BENCH_USERS="2000", BENCH_BOTO3_USERS="200", BENCH_ROUNDS="1", BENCH_IDLE_SECONDS="1",
-               abs_top_builddir=str(tmp_path), TMPDIR=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
+               abs_top_builddir=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
     done = subprocess.run([sys.executable, str(BENCH / "sync.py")], env=env, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
