@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the samples of tests/bench/sync.py amount to: rows with a goal each, a table, a chart.
 
-    report.py bench.json [SVG]     prints the table in Markdown, as README.md shows it; draws the chart"""
+    report.py bench.json SVG README.md     draws the chart, writes the table anew where README.md has it"""
 
 import json
 import os
@@ -64,7 +64,7 @@ def grown(kind, decade):
 
 ROWS = [
     Row("unchanged", "value", "nothing changed", "bare libcurl download", 1.5, "times", walls),
-    Row("script", "value", "nothing changed", "boto3 + sqlite3 script", 80, "times less CPU", cpus, True),
+    Row("script", "value", "nothing changed, CPU", "boto3 + sqlite3 script", 80, "times less CPU", cpus, True),
     Row("changed", "value", "1% changed", "bare libcurl download", 2.0, "times", walls),
     Row("import", "value", "first import", "json-c parsing alone", 2.5, "times", walls),
     Row("shuffled", "value", "order shuffled", "bare libcurl download", 1.8, "times", walls),
@@ -73,12 +73,12 @@ ROWS = [
     Row("rate", "throttled_percent", "throttled", "requests", 1, "%", throttled),
     Row("memory", "value", "memory", "RSS at 1,000 users", 40, "bytes a user", most_memory),
     Row("memory", "mib_1000", "memory, 1,000 users", "", 12, "MiB", least_memory),
-    Row("idle", "value", "idle, 100 accounts", "one core", 0.05, "%", rest),
-    Row("idle", "wakeups", "idle, 100 accounts", "", 0, "wake-ups", wakeups),
-    Row("readers", "value", "p99 of a query during an import", "at rest", 2.0, "times", queries),
-    Row("growth", "value", "growth, nothing changed", "users", 1.05, "exponent of CPU",
+    Row("idle", "value", "100 accounts at rest, CPU", "one core", 0.05, "%", rest),
+    Row("idle", "wakeups", "100 accounts at rest", "", 0, "wake-ups", wakeups),
+    Row("readers", "value", "slowest 1% of queries during an import", "at rest", 2.0, "times", queries),
+    Row("growth", "value", "growth of CPU, nothing changed", "users", 1.05, "exponent",
         grown("unchanged", "last_decade")),
-    Row("growth", "value_import", "growth, first import", "users", 1.05, "exponent of CPU",
+    Row("growth", "value_import", "growth of CPU, first import", "users", 1.05, "exponent",
         grown("import", "last_decade_import")),
 ]
 CASES = list(dict.fromkeys(row.case for row in ROWS))
@@ -106,10 +106,13 @@ def name_of(result):
     return result["what"] + (", TLS" if result["transport"] == "https" else "")
 
 
+def goal_of(result):
+    return f"{'≥' if result['at'] == 'least' else '≤'} {result['goal']:g}"
+
+
 def cells(result):
-    sign = "≥" if result["at"] == "least" else "≤"
-    return [name_of(result), result["reference"], f"{sign} {result['goal']:g} {result['unit']}",
-            f"{result['value']:.3g}", "yes" if result["met"] else "no", result["told"]]
+    return [name_of(result), result["reference"], f"{goal_of(result)} {result['unit']}", f"{result['value']:.3g}",
+            "yes" if result["met"] else "no", result["told"]]
 
 
 HEAD = ["case", "reference", "goal", "measured", "met", "rosterd / reference"]
@@ -129,6 +132,8 @@ def markdown(result):
 
 # -- the chart -----------------------------------------------------------------------------
 
+AXIS = 2.5  # how far beyond its goal a bar is drawn
+
 # a light background of its own, so that it can be read wherever it is shown
 CHART = """
 set terminal svg size 900,{height} font "sans-serif,13" background "#ffffff" name "rosterd"
@@ -138,12 +143,13 @@ set border 3 lc rgb "#555555"
 set tics nomirror tc rgb "#222222"
 set multiplot
 set key off
-set title "{users} users, {rounds}: what was measured, as a part of its goal (up to 1: met)" tc rgb "#222222"
+set label 1 "{users} users, {rounds}. Up to the line, a goal is met." at screen 0.5,{title} center tc rgb "#222222"
 set origin 0,{split}
 set size 1,{above}
-set lmargin 38
-set rmargin 16
-set xrange [0:{most}]
+set lmargin 41
+set rmargin 24
+set tmargin 3
+set xrange [0:{axis}]
 set yrange [{bars}.6:0.4] noextend
 set xlabel "measured / goal" tc rgb "#222222"
 set ytics ({names}) scale 0
@@ -151,8 +157,9 @@ set grid xtics lc rgb "#dddddd"
 set style fill solid noborder
 set arrow 1 from 1,graph 0 to 1,graph 1 nohead lw 2 lc rgb "#222222" front
 plot $bars using ($2/2):1:($2/2):(0.36):3 with boxxyerror lc rgb variable, \\
-     $bars using 2:1:4 with labels left offset 0.5,0 tc rgb "#222222" noenhanced
+     $bars using 4:1:5 with labels left offset 0.5,0 tc rgb "#222222" noenhanced
 unset arrow 1
+unset label 1
 {growth}
 unset multiplot
 """
@@ -162,6 +169,7 @@ set origin 0,0
 set size 1,{below}
 set lmargin 12
 set rmargin 3
+set tmargin 3
 set title "CPU against the number of users" tc rgb "#222222"
 set key top left tc rgb "#222222"
 set logscale xy
@@ -195,18 +203,23 @@ def quoted(text):
     return '"' + text.replace('"', "'") + '"'
 
 
+def bar(place, result):
+    """Its length stops at the chart's edge; the label has the figure."""
+    label = f"{result['value']:.3g} {result['unit']} ({goal_of(result)})"
+    length = min(part_of_goal(result), AXIS)
+    colour = 0x3C8D5A if result["met"] else 0xC0502D
+    return (place, f"{length:.4f}", colour, f"{max(length, 1):.4f}", quoted(label))
+
+
 def draw(result, svg):
     """Has gnuplot draw it.  The same figures give the same bytes."""
     rows = result["results"]
     growth = next((r for r in rows if r["case"] == "growth"), None)
-    bars, most, names, text = [], 1.2, [], ""
-    for i, r in enumerate(rows, 1):
-        part = part_of_goal(r)
-        most = max(most, part * 1.05)
-        bars.append((i, f"{part:.4f}", 0x3C8D5A if r["met"] else 0xC0502D, quoted(f"{r['value']:.3g} {r['unit']}")))
-        names.append(f"{quoted(name_of(r))} {i}")
-    above = 110 + 24 * len(bars)
-    below = 330 if growth else 0
+    bars = [bar(i, r) for i, r in enumerate(rows, 1)]
+    names = [quoted(name_of(r).replace("%", "%%")) + f" {i}" for i, r in enumerate(rows, 1)]
+    text = ""
+    above = 120 + 24 * len(bars)
+    below = 350 if growth else 0
     if growth:
         for kind in ("import", "unchanged"):
             text += data_block(kind, growth_curve(growth["samples"], kind))
@@ -214,7 +227,7 @@ def draw(result, svg):
     height = above + below
     text += CHART.format(height=height, svg=svg.replace('"', ""), users=f"{result['users']:,}", bars=len(bars),
                          rounds="one round" if result["rounds"] == 1 else f"medians of {result['rounds']} rounds",
-                         split=below / height, above=above / height, most=most, names=", ".join(names),
+                         split=below / height, above=above / height, axis=AXIS, title=1 - 22 / height, names=", ".join(names),
                          growth=GROWTH.format(below=below / height) if growth else "")
     with tempfile.NamedTemporaryFile("w", suffix=".gp", encoding="utf-8") as f:
         f.write(text)
@@ -222,13 +235,24 @@ def draw(result, svg):
         subprocess.run(["gnuplot", f.name], check=True, timeout=60, env=dict(os.environ, LC_ALL="C.UTF-8"))
 
 
-def main():
-    with open(sys.argv[1], encoding="utf-8") as f:
+BEGIN, END = "<!-- by make update-bench -->\n", "<!-- end -->\n"
+
+
+def update(readme, result):
+    with open(readme, encoding="utf-8") as f:
+        before, _, rest = f.read().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    assert before and after, f"{readme} has no place for the table"
+    with open(readme, "w", encoding="utf-8") as f:
+        f.write(before + BEGIN + markdown(result) + "\n" + END + after)
+
+
+def main(figures, svg, readme):
+    with open(figures, encoding="utf-8") as f:
         result = json.load(f)
-    print(markdown(result))
-    if len(sys.argv) > 2:
-        draw(result, sys.argv[2])
+    draw(result, svg)
+    update(readme, result)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -76,6 +76,17 @@ def test_the_exponent_of_growth():
     assert steady.slope([(1, 7.0), (10, 7.0)]) == pytest.approx(0)
 
 
+def test_the_table_of_the_readme_is_written_anew(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
+    result = {"results": report.judge({("unchanged", "http"): made_up(1.2)})}
+    for _ in range(2):
+        report.update(str(readme), result)
+        lines = readme.read_text().splitlines()
+        assert lines[0] == "before" and lines[-1] == "after" and len(lines) == 7
+        assert lines[4].startswith("| nothing changed | bare libcurl download | ≤ 1.5 times | 1.2 | yes |")
+
+
 @needs_gnuplot
 def test_the_chart_is_the_same_for_the_same_figures(tmp_path):
     result = {"users": 2, "rounds": 3, "results": report.judge({("unchanged", "http"): made_up(1.2)})}
