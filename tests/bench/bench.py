@@ -36,9 +36,14 @@ def timed(command, env=None, statuses=(0,)):
         process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         watch = threading.Timer(PATIENCE, process.kill)
         watch.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - begin
-        watch.cancel()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+            wall = time.monotonic() - begin
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            watch.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)

@@ -78,6 +78,11 @@ def once(roster, *accounts):
     return run
 
 
+def start(roster):
+    """The daemon; it ends with the benchmark, however that ends."""
+    return roster.start(prefix=["setpriv", "--pdeathsig", "TERM"])
+
+
 def last_run(roster):
     return roster.run_rows()[-1]
 

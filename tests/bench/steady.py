@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from bench import BUILD, PATIENCE, ROUNDS, figures, from_proc, median, program
-from service import Service, discard, once, wait_for_baselines
+from service import Service, discard, once, start, wait_for_baselines
 
 RATE = 10
 RATE_USERS = 60000  # half a minute
@@ -41,7 +41,7 @@ def rate_limited(folder, users):
 
 def most_memory(service):
     """Bytes of RSS at most, of a daemon that has imported all users and listed them once more."""
-    roster = service.roster().start()
+    roster = start(service.roster())
     try:
         wait_for_baselines(roster, 1)
         subprocess.run([f"{BUILD}/rosterctl", "--config", roster.config, "sync", "acme", "--wait"], check=True,
@@ -81,7 +81,7 @@ def idle(folder):
     with Service(folder, 0) as service:
         for account_id in ids:
             service.chime.add_account(account_id, users=20)
-        roster = service.roster({f"account-{i}": {"account_id": ids[i]} for i in range(IDLE_ACCOUNTS)}).start()
+        roster = start(service.roster({f"account-{i}": {"account_id": ids[i]} for i in range(IDLE_ACCOUNTS)}))
         try:
             wait_for_baselines(roster, IDLE_ACCOUNTS)
             time.sleep(SETTLE_SECONDS)

@@ -8,11 +8,11 @@ Prints a table, writes bench.json; a run of everything also draws the chart anew
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 from bench import BUILD, ROUNDS, USERS, machine, versions
 import listings
@@ -90,10 +90,11 @@ def main():
     if USERS < MIN_USERS or ROUNDS < 1:
         sys.exit(f"BENCH_USERS is at least {MIN_USERS}, BENCH_ROUNDS at least 1")
     wanted = wanted_cases()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that programs are ended
     begin = time.time()
-    with ExitStack() as stack:
-        bench = Bench(stack.enter_context(tempfile.TemporaryDirectory(prefix="rosterd-bench-")), wanted)
-        on = machine()
+    on = machine()
+    with tempfile.TemporaryDirectory(prefix="rosterd-bench-") as folder:
+        bench = Bench(folder, wanted)
         bench.run()
     result = {"date": time.strftime("%Y-%m-%d", time.gmtime(begin)), "seconds": round(time.time() - begin),
               "users": USERS, "rounds": ROUNDS, "machine": on, "versions": versions(),
