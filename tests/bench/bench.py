@@ -73,7 +73,8 @@ def median(samples, *path):
 
 def first_line(*command):
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=60)
     except OSError:
         return None
     return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else None

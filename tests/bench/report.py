@@ -227,8 +227,8 @@ def draw(result, svg):
     height = above + below
     text += CHART.format(height=height, svg=svg.replace('"', ""), users=f"{result['users']:,}", bars=len(bars),
                          rounds="one round" if result["rounds"] == 1 else f"medians of {result['rounds']} rounds",
-                         split=below / height, above=above / height, axis=AXIS, title=1 - 22 / height, names=", ".join(names),
-                         growth=GROWTH.format(below=below / height) if growth else "")
+                         split=below / height, above=above / height, title=1 - 22 / height, axis=AXIS,
+                         names=", ".join(names), growth=GROWTH.format(below=below / height) if growth else "")
     with tempfile.NamedTemporaryFile("w", suffix=".gp", encoding="utf-8") as f:
         f.write(text)
         f.flush()
