@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from bench import BUILD, ROUNDS, USERS, machine, versions
@@ -22,6 +24,7 @@ from service import Service
 
 BOTO3_USERS = int(os.environ.get("BENCH_BOTO3_USERS", USERS // 4))
 MIN_USERS = 2000
+SAVING = threading.Lock()
 
 # Of one service with all users, without and with TLS: the last one changes them.
 LISTED = [
@@ -47,13 +50,35 @@ class Bench:
         self.folder = folder
         self.wanted = wanted
         self.samples = {}  # (case, "http" or "https"): one a round
+        self.failed = []
+        self.begun = time.time()
+        self.about = {"date": time.strftime("%Y-%m-%d", time.gmtime(self.begun)), "users": USERS, "rounds": ROUNDS,
+                      "machine": machine(), "versions": versions()}
 
     def take(self, case, transport, measure, *args):
+        """One that fails is told of, and takes no other with it."""
         if case not in self.wanted:
             return
         begin = time.monotonic()
-        self.samples[case, transport] = measure(*args)
+        try:
+            self.samples[case, transport] = measure(*args)
+        except Exception:
+            self.failed.append(case)
+            traceback.print_exc()
         print(f"# {case} over {transport}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+        self.save()
+
+    def save(self):
+        """After each case: a run takes long.  Returns what there is so far."""
+        result = {**self.about, "seconds": round(time.time() - self.begun), "failed": self.failed,
+                  "results": report.judge(dict(self.samples))}
+        path = os.path.join(BUILD, "bench.json")
+        with SAVING:
+            with open(path + ".new", "w", encoding="utf-8") as f:
+                json.dump(result, f, indent=1)
+                f.write("\n")
+            os.replace(path + ".new", path)
+        return result
 
     def listed(self, transport):
         tls = transport == "https"
@@ -91,22 +116,16 @@ def main():
         sys.exit(f"BENCH_USERS is at least {MIN_USERS}, BENCH_ROUNDS at least 1")
     wanted = wanted_cases()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that programs are ended
-    begin = time.time()
-    on = machine()
     with tempfile.TemporaryDirectory(prefix="rosterd-bench-") as folder:
         bench = Bench(folder, wanted)
         bench.run()
-    result = {"date": time.strftime("%Y-%m-%d", time.gmtime(begin)), "seconds": round(time.time() - begin),
-              "users": USERS, "rounds": ROUNDS, "machine": on, "versions": versions(),
-              "results": report.judge(bench.samples)}
-    path = os.path.join(BUILD, "bench.json")
-    with open(path, "w", encoding="utf-8") as f:
-        json.dump(result, f, indent=1)
-        f.write("\n")
+    result = bench.save()
     print(report.table(result))
-    whole = wanted == set(report.CASES) and USERS >= 1000000
-    report.draw(result, os.environ["BENCH_SVG"] if whole and "BENCH_SVG" in os.environ
-                else os.path.join(BUILD, "bench.svg"))
+    whole = wanted == set(report.CASES) and USERS >= 1000000 and not bench.failed
+    if result["results"]:
+        report.draw(result, os.environ["BENCH_SVG"] if whole and "BENCH_SVG" in os.environ
+                    else os.path.join(BUILD, "bench.svg"))
+    sys.exit(f"failed: {', '.join(bench.failed)}" if bench.failed else 0)
 
 
 if __name__ == "__main__":

@@ -21,35 +21,48 @@ needs_gnuplot = pytest.mark.skipif(not shutil.which("gnuplot"), reason="there is
 WITH_TLS = {"unchanged", "script", "changed", "import", "shuffled", "accounts"}
 
 
+def bench(folder, **settings):
+    """One run, in a build directory that is the folder."""
+    build = os.environ.get("abs_top_builddir", os.getcwd())
+    for name in ("tests", "rosterd", "rosterctl"):
+        (folder / name).symlink_to(os.path.join(build, name))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
+    env.update(settings, abs_top_builddir=str(folder), PYTHONDONTWRITEBYTECODE="1")
+    return subprocess.run([sys.executable, str(BENCH / "sync.py")], env=env, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=800, check=False)
+
+
 @needs_gnuplot
 def test_each_case_gives_a_figure(tmp_path):
-    build = os.environ.get("abs_top_builddir", os.getcwd())
-    (tmp_path / "tests").symlink_to(os.path.join(build, "tests"))  # bench.json goes beside it
-    for name in ("rosterd", "rosterctl"):
-        (tmp_path / name).symlink_to(os.path.join(build, name))
-    env = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
-    env.update(BENCH_USERS="2000", BENCH_BOTO3_USERS="200", BENCH_ROUNDS="1", BENCH_IDLE_SECONDS="1",
-               abs_top_builddir=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
-    done = subprocess.run([sys.executable, str(BENCH / "sync.py")], env=env, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=600, check=False)
+    done = bench(tmp_path, BENCH_USERS="2000", BENCH_BOTO3_USERS="200", BENCH_ROUNDS="1", BENCH_IDLE_SECONDS="1")
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "bench.json").read_text())
     seen = [(r["case"], r["transport"], r["what"]) for r in result["results"]]
     assert seen == [(row.case, transport, row.what) for row in report.ROWS for transport in
                     (["http", "https"] if row.case in WITH_TLS else ["http"])]
     assert all(isinstance(r["value"], (int, float)) for r in result["results"])
-    assert all(r["samples"] for r in result["results"] if r["what"] not in report_only(result))
+    sampled = [(r["case"], r["transport"]) for r in result["results"] if r["samples"]]
+    assert sampled == list(dict.fromkeys((case, transport) for case, transport, _ in seen))
     assert len(done.stdout.splitlines()) == len(seen) + 1
     xml.etree.ElementTree.parse(tmp_path / "bench.svg")
     assert result["versions"]["rosterd"] and result["machine"]["cores"]
 
 
-def report_only(result):
-    """Second rows of a case: their samples stand in the first."""
-    first, more = set(), set()
-    for r in result["results"]:
-        (more if (r["case"], r["transport"]) in first else first).add((r["case"], r["transport"]))
-    return {r["what"] for r in result["results"] if r["samples"] is None and (r["case"], r["transport"]) in more}
+def test_a_case_that_fails_is_told_of_and_takes_no_other_with_it(monkeypatch, capsys, tmp_path):
+    import sync
+    monkeypatch.setattr(sync, "BUILD", str(tmp_path))
+    run = sync.Bench(str(tmp_path), {"unchanged", "shuffled"})
+    run.take("shuffled", "http", lambda: 1 // 0)
+    run.take("unchanged", "http", made_up, 1.2)
+    run.take("growth", "http", lambda: 1 // 0)  # not asked for
+    result = json.loads((tmp_path / "bench.json").read_text())
+    assert result["failed"] == ["shuffled"] and [r["value"] for r in result["results"]] == [1.2]
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_case_that_does_not_exist_is_refused(tmp_path):
+    done = bench(tmp_path, BENCH_CASES="unchanged nonsense")
+    assert done.returncode == 1 and "nonsense" in done.stderr and "shuffled" in done.stderr
 
 
 def made_up(value):
