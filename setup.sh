@@ -49,6 +49,7 @@ END
 the second compiler, with its sanitizers|clang ?libclang-rt-dev llvm|clang compiler-rt llvm
 the vendor's own clients|python3-boto3 ?awscli|python3-boto3 ?awscli2
 valgrind|valgrind|valgrind
+gnuplot, for the chart of the benchmark|gnuplot-nox|gnuplot
 manual pages and completion|mandoc zsh fish|mandoc zsh fish
 checks of the sources|shellcheck ?clang-format-14|ShellCheck
 a systemd to test in|systemd util-linux procps passwd hostname|systemd util-linux procps-ng shadow-utils hostname

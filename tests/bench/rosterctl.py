@@ -12,15 +12,10 @@ import subprocess
 import sys
 import tempfile
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.join(TOP, "tests", part) for part in ("integration", "emulator")]
-BUILD = os.environ.get("abs_top_builddir", os.getcwd())
+from bench import BUILD, ROUNDS, USERS
 
-from emulator import Emulator  # noqa: E402
-from rosterd import Rosterd  # noqa: E402
-
-USERS = int(os.environ.get("BENCH_USERS", "1000000"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+from emulator import Emulator
+from rosterd import Rosterd
 
 SINCE = ("SELECT account, primary_email, display_name, user_registration_status, ifnull((SELECT time FROM"
          " events e WHERE e.user_id = u.user_id AND e.account = u.account AND (e.field ="

@@ -9,25 +9,21 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path[:0] = [os.path.join(TOP, "tests", part) for part in ("integration", "emulator")]
-BUILD = os.environ.get("abs_top_builddir", os.getcwd())
+from bench import BUILD, ROUNDS, program
 
-from emulator import Emulator  # noqa: E402
-from rosterd import Rosterd, wait_until  # noqa: E402
+from emulator import Emulator
+from rosterd import Rosterd, wait_until
 
 USERS = int(os.environ.get("BENCH_EVENTS", "10000"))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 
 
 class Sink:
     """The C receiver."""
 
     def __init__(self, *args):
-        self.process = subprocess.Popen([f"{BUILD}/tests/bench/receiver", *args], text=True,
+        self.process = subprocess.Popen([program("receiver"), *args], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}/hook"
@@ -64,7 +60,7 @@ def deliver(roster, sink, name, batch, requests):
 
 def loop(sink, bodies, requests):
     sink.ask("reset")
-    subprocess.run([f"{BUILD}/tests/bench/post-loop", sink.url, bodies], check=True, timeout=300)
+    subprocess.run([program("post-loop"), sink.url, bodies], check=True, timeout=300)
     count, seconds = sink.ask()
     assert count == requests, (count, requests)
     return seconds

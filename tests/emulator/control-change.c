@@ -11,15 +11,17 @@ static int compare_hashes(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
-/* Calls on users by a list of their ids ("user_ids") or as a range ("from", "count"). */
+/* Calls on users by a list of their ids ("user_ids") or as a range ("from", "count"), of which only
+ * every so many-th may be meant ("every"). */
 typedef struct Choice {
         uint64_t *hashes; /* sorted; NULL: by range */
-        size_t n_hashes, from, count;
+        size_t n_hashes, from, count, every;
 } Choice;
 
 static bool choice_parse(const ControlCall *c, const Account *a, Choice *ret) {
         json_object *ids = control_member(c, "user_ids"), *from = control_member(c, "from");
-        int64_t count = control_number(c, "count", -1), start;
+        int64_t count = control_number(c, "count", -1), every = control_number(c, "every", 1),
+                start;
 
         *ret = (Choice){ 0 };
         if (json_object_is_type(ids, json_type_array)) {
@@ -41,12 +43,13 @@ static bool choice_parse(const ControlCall *c, const Account *a, Choice *ret) {
         else
                 start = from ? json_object_get_int64(from) : 0; /* "front" is 0 as well */
         ret->from = start < 0 ? 0 : (size_t) start;
-        return true;
+        ret->every = (size_t) every;
+        return every > 0;
 }
 
 static bool choice_has(const Choice *ch, const Account *a, size_t i) {
         if (!ch->hashes)
-                return i >= ch->from && i - ch->from < ch->count;
+                return i >= ch->from && i - ch->from < ch->count && (i - ch->from) % ch->every == 0;
         return bsearch(&a->users[i].id_hash, ch->hashes, ch->n_hashes, sizeof *ch->hashes,
                        compare_hashes) != NULL;
 }
@@ -63,7 +66,7 @@ static unsigned delete_many(const ControlCall *c, Account *a) {
         size_t kept = 0, before = a->n;
 
         if (!choice_parse(c, a, &choice))
-                return control_fail(c, "user_ids or count is expected");
+                return control_fail(c, "user_ids or count is expected, and every above 0");
         for (size_t i = 0; i < before; i++)
                 if (!choice_has(&choice, a, i))
                         a->users[kept++] = a->users[i];
@@ -80,7 +83,7 @@ static unsigned patch_many(const ControlCall *c, Account *a) {
         if (!json_object_is_type(patch, json_type_object))
                 return control_fail(c, "patch must be an object");
         if (!choice_parse(c, a, &choice))
-                return control_fail(c, "user_ids or count is expected");
+                return control_fail(c, "user_ids or count is expected, and every above 0");
         for (size_t i = 0; i < a->n; i++)
                 if (choice_has(&choice, a, i) && control_patch_user(a, i, patch))
                         done++;

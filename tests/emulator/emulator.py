@@ -204,15 +204,21 @@ class Emulator:
         return self.control("POST", self._path(account, "users"),
                             {"generate": count, "position": position})["user_ids"]
 
-    def delete_users(self, user_ids=None, count=None, start="front", account=None):
-        """By ids, or `count` of them beginning at `start` ("front", "back", an index)."""
-        body = {"user_ids": user_ids} if user_ids is not None else {"count": count, "from": start}
-        return self.control("POST", self._path(account, "delete"), body)["deleted"]
+    @staticmethod
+    def _choice(user_ids, count, start, every):
+        if user_ids is not None:
+            return {"user_ids": user_ids}
+        return {"count": count, "from": start, "every": every}
 
-    def patch_users(self, patch, user_ids=None, count=None, start="front", account=None):
-        body = {"user_ids": user_ids} if user_ids is not None else {"count": count, "from": start}
+    def delete_users(self, user_ids=None, count=None, start="front", every=1, account=None):
+        """By ids, or among `count` of them beginning at `start` ("front", "back", an index) the first
+        and each `every`-th behind it."""
+        return self.control("POST", self._path(account, "delete"),
+                            self._choice(user_ids, count, start, every))["deleted"]
+
+    def patch_users(self, patch, user_ids=None, count=None, start="front", every=1, account=None):
         return self.control("POST", self._path(account, "patch"),
-                            dict(body, patch=patch))["patched"]
+                            dict(self._choice(user_ids, count, start, every), patch=patch))["patched"]
 
     def add_raw(self, data, position="back", account=None):
         """Any bytes as one element of Users."""

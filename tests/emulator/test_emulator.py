@@ -299,6 +299,11 @@ def test_changing_users(chime):
     assert len(chime.generate(20, position="front")) == 20 and chime.count() == 470
     assert chime.delete_users(count=10, start="back") == 10
     assert chime.delete_users(user_ids=[first[0], added, "nobody"]) == 2
+    assert chime.patch_users({"DisplayName": "Each"}, count=100, start=50, every=30) == 4
+    named = [i for i, u in enumerate(chime.users()) if u.get("DisplayName") == "Each"]
+    assert named == [50, 80, 110, 140]
+    with pytest.raises(ControlError):
+        chime.delete_users(count=5, every=0)
     assert chime.patch_users({"UserRegistrationStatus": "Suspended"}, count=458) == 458
     assert {user["UserRegistrationStatus"] for user in chime.users()} == {"Suspended"}
 

@@ -4,7 +4,7 @@
 set -eu
 cd "${srcdir:-.}"
 n=0
-for f in tests/unit/* tests/integration/* tests/model/* tests/node/* tests/prometheus/* tests/soak/* \
+for f in tests/bench/* tests/unit/* tests/integration/* tests/model/* tests/node/* tests/prometheus/* tests/soak/* \
         tests/systemd/* tests/tools/* tests/demo/* tests/fuzz/*; do
         [ -f "$f" ] || continue
         name=$(echo "$f" | sed 's/\.c$//; s/\./\\./g') # a unit test is listed as its program
