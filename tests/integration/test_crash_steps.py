@@ -11,7 +11,7 @@ from crash import Phase, Scenario, ledger, points, seeded, server  # noqa: F401
 from emulator import Emulator
 
 PARTS = 6  # run side by side
-SAMPLE = 40  # of the writes within a transaction
+SAMPLE = 16  # of the writes within a transaction
 
 
 def places(steps, rng):

@@ -12,14 +12,14 @@ import subprocess
 import sys
 
 import pytest
-from crash import (Image, Scenario, check_delivered, ledger, read_steps, seeded, server,  # noqa: F401
-                   tapped, told)
+from crash import (SANITIZED, Image, Scenario, check_delivered, ledger, read_steps,  # noqa: F401
+                   seeded, server, tapped, told)
 from emulator import Emulator
 from powercut import SECTORS, Disk, Keep, fates, write_out
 
 CUTS = int(os.environ.get("ROSTERD_CUTS", "300"))
 PARTS = 3  # of those with the real rosterd, run side by side
-RESUMED = 12  # in each of them
+RESUMED = 3  # random moments in each of them, besides its share of the syncs
 
 
 class Told:
@@ -144,9 +144,9 @@ def cut_everywhere(recording, rng):
 
 
 def resume_everywhere(recording, part, rng):
-    """Part of the syncs, and some random moments."""
-    random_ones = rng.sample(range(len(recording.steps)), RESUMED // 2)
-    wanted = set(recording.syncs[part::PARTS]) | set(random_ones)
+    """Part of the syncs (with sanitizers: every other one of it), and some random moments."""
+    random_ones = rng.sample(range(len(recording.steps)), RESUMED)
+    wanted = set(recording.syncs[part::2 * PARTS if SANITIZED else PARTS]) | set(random_ones)
     for n, disk, so_far in recording.moments(wanted):
         recording.cut(n, disk, so_far, rng.choice(fates(rng)), rng, resume=True)
 

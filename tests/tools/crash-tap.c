@@ -292,29 +292,30 @@ ssize_t send(int fd, const void *data, size_t len, int flags) {
         return n;
 }
 
-static int say(FILE *f, const char *format, va_list ap) {
+int vfprintf(FILE *f, const char *format, va_list ap) {
         char text[4096];
         va_list copy;
         int n;
 
         if (f != stderr)
-                return vfprintf(f, format, ap);
+                return REAL(vfprintf)(f, format, ap);
         va_copy(copy, ap);
         (void) vsnprintf(text, sizeof text, format, copy);
         va_end(copy);
         if (!step_begins(STEP_SAY, ""))
                 return -1;
-        n = vfprintf(f, format, ap);
+        n = REAL(vfprintf)(f, format, ap);
         step_done(STEP_SAY, "", STDERR_FILENO, 0, text, strlen(text));
         return n;
 }
 
+/* The sanitizers' own fprintf comes first and calls vfprintf. */
 int fprintf(FILE *f, const char *format, ...) {
         va_list ap;
         int n;
 
         va_start(ap, format);
-        n = say(f, format, ap);
+        n = vfprintf(f, format, ap);
         va_end(ap);
         return n;
 }
@@ -327,7 +328,7 @@ int __fprintf_chk(FILE *f, int flag, const char *format, ...) {
 
         (void) flag;
         va_start(ap, format);
-        n = say(f, format, ap);
+        n = vfprintf(f, format, ap);
         va_end(ap);
         return n;
 }
