@@ -46,7 +46,7 @@ zlib, for the emulator|zlib1g-dev|zlib-devel
 Python 3, pytest and cmocka, for the demonstration and the tests|python3 python3-pytest libcmocka-dev|python3 python3-pytest libcmocka-devel
 END
         case $1 in check) cat <<'END' ;; esac
-the second compiler, with its sanitizers|clang ?libclang-rt-dev llvm|clang compiler-rt llvm
+the second compiler, with its sanitizers and libFuzzer|clang ?libclang-rt-dev llvm|clang compiler-rt llvm libstdc++-devel
 the vendor's own clients|python3-boto3 ?awscli|python3-boto3 ?awscli2
 valgrind|valgrind|valgrind
 gnuplot, for the chart of the benchmark|gnuplot-nox|gnuplot

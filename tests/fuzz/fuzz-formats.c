@@ -180,6 +180,14 @@ static void check_past(const Event *e, FieldMask fields, const User *old, const 
         user_clear(&u);
 }
 
+/* The event log is no place for the PIN. */
+static void check_no_pin(const Event *e) {
+        const char *const texts[] = { e->user, e->changes, e->old_value, e->new_value };
+
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+                demand(!texts[i] || !strstr(texts[i], PIN));
+}
+
 static void check_sentence(const Event *e) {
         char text[1024];
 
@@ -204,6 +212,8 @@ static void check_change(const User *old, const User *new) {
                 demand(events[i]->account && events[i]->account_id);
                 check_past(events[i], plan[i].fields, old, new);
                 check_sentence(events[i]);
+                if (!holds(old, FIELD_SECRET, PIN) && !holds(new, FIELD_SECRET, PIN))
+                        check_no_pin(events[i]);
         }
         if (n > 0)
                 check_formats(events, n, old, new);

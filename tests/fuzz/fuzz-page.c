@@ -142,7 +142,43 @@ static void check_round_trip(const Source *source, const User *u) {
         user_clear(&again);
 }
 
+/* Members in the order of their names, at every level: another order is no change. */
+static bool is_sorted(json_object *o) {
+        const char *last = NULL;
+
+        for (size_t i = 0;
+             json_object_is_type(o, json_type_array) && i < json_object_array_length(o); i++)
+                if (!is_sorted(json_object_array_get_idx(o, i)))
+                        return false;
+        if (!json_object_is_type(o, json_type_object))
+                return true;
+        json_object_object_foreach(o, name, value) {
+                if ((last && strcmp(last, name) >= 0) || !is_sorted(value))
+                        return false;
+                last = name;
+        }
+        return true;
+}
+
+/* What the table of fields knows stands in its own column and nowhere else. */
+static void check_extra(const char *extra) {
+        CLEANUP_JSON json_object *o = NULL;
+
+        demand(fuzz_json(extra, strlen(extra), &o) && json_object_is_type(o, json_type_object));
+        demand(json_object_object_length(o) > 0 && is_sorted(o));
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++) {
+                const UserField *f = &user_fields[i];
+                json_object *parent = o;
+
+                if (*f->parent && !json_object_object_get_ex(o, f->parent, &parent))
+                        continue;
+                demand(!*f->json || !json_object_object_get_ex(parent, f->json, NULL));
+        }
+}
+
 static void check_user(const Source *source, const User *u) {
+        const char *extra = user_get(u, USER_FIELD_EXTRA);
+
         for (unsigned i = 0; i < USER_FIELD_COUNT; i++) {
                 if (!u->value[i])
                         continue;
@@ -152,6 +188,8 @@ static void check_user(const Source *source, const User *u) {
                 if (user_fields[i].type == FIELD_BOOL)
                         demand(strcmp(u->value[i], "0") == 0 || strcmp(u->value[i], "1") == 0);
         }
+        if (extra)
+                check_extra(extra);
         check_round_trip(source, u);
 }
 

@@ -127,11 +127,18 @@ static void check_format(int64_t ms) {
 }
 
 static void check_time(const char *text) {
+        char ours[TIME_TEXT_SIZE];
         double seconds = 0;
         int64_t ms = 0;
 
-        if (time_parse(text, &ms) == 0)
+        if (time_parse(text, &ms) == 0) {
                 check_format(ms);
+                time_format(ms, ours);
+                /* written as we write it, and no leap second */
+                if (strlen(text) == 24 && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' &&
+                    text[17] != '6')
+                        demand(strcmp(ours, text) == 0);
+        }
         memcpy(&seconds, text, strnlen(text, sizeof seconds));
         if (time_from_epoch(seconds, &ms) == 0)
                 check_format(ms);
@@ -144,6 +151,7 @@ static void check_timespan(const char *text) {
         if (timespan_parse(text, &usec) < 0)
                 return;
         demand(usec <= UINT64_C(300) * 31557600 * USEC_PER_SEC);
+        demand(usec >= strtoull(text, NULL, 10)); /* no unit is below a microsecond */
         timespan_format(usec, ours, sizeof ours);
         demand(timespan_parse(ours, &again) == 0 && again <= usec);
         timespan_format(again, twice, sizeof twice);

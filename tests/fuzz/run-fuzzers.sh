@@ -16,7 +16,7 @@ fuzz() { # NAME
         mkdir -p "$found"
         # twice the time, and a minute: a machine may be busy
         timeout -k 10 $((2 * seconds + 60)) "$top/tests/fuzz/fuzz-$1" -seed="$seed" \
-                -max_total_time="$seconds" -timeout=30 -rss_limit_mb=2048 -max_len=16384 \
+                -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 -max_len=16384 \
                 -artifact_prefix="$found-" -print_final_stats=1 \
                 -dict="$srcdir/tests/fuzz/dictionaries/$1.dict" \
                 "$found" "$srcdir/tests/fuzz/corpus/$1" >"$log" 2>&1 || status=$?
