@@ -39,7 +39,7 @@ class Section:
         self.run_id = 0       # the last run that was judged
         self.rows = {}, {}    # of `users` and `former_users`, as they were then
         self.pending = []     # answers to a run whose end has not been seen yet
-        self.interrupted = False  # the run before
+        self.failed = False   # the run before, or it was interrupted
 
     def account_id(self, config):
         return f"0000000{self.index}-0000-4000-8000-00000000000{int(config['other_id'])}"
@@ -292,10 +292,11 @@ class World:
                       store_personal_pin=self.pins["config"] == "yes")
         judged = []
         for run in runs:
-            answers = compare.of_run(section.pending, run, section.interrupted)
-            section.interrupted = stopped = run["outcome"] == model.INTERRUPTED
-            if stopped and sum(a.verdict == model.PAGE for a in answers) == run["pages"] + 1:
-                del answers[-1]  # it was still on its way
+            answers = compare.of_run(section.pending, run, section.failed)
+            section.failed = run["outcome"] != model.COMPLETE
+            stopped = run["outcome"] == model.INTERRUPTED
+            if stopped:
+                compare.forget_late(answers, run["pages"])
             try:
                 expected = section.model.run(config, answers, stopped)
             except model.Impossible as why:
