@@ -4,7 +4,7 @@
 import sqlite3
 from datetime import datetime
 
-from model import FIELDS, NOW, SECRET
+from model import FIELDS, NOW, PAGE, SECRET
 from records import load
 
 DATES = ("first_seen_at", "last_changed_at", "removed_at")
@@ -62,16 +62,23 @@ def seconds(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def of_run(pending, run, after_interrupted):
-    """Takes a run's answers out of those that came: its requests were made while it ran.  The last
-    one of a run that was interrupted may reach the service when that run is over."""
+def of_run(pending, run, after_failure):
+    """Takes a run's answers out of those that came: its requests were made while it ran.  Where a
+    run has failed or was interrupted, its last one may reach the service when it is over."""
     begin, end = seconds(run["started_at"]), seconds(run["finished_at"]) + 0.002
     mine = [answer for at, answer in pending if begin <= at < end]
     early = [at for at, _ in pending if at < begin]
-    if len(early) > after_interrupted:
+    if len(early) > after_failure:
         raise Mismatch([f"requests at {early}, before run {run['run_id']} and after any other"])
     pending[:] = [(at, answer) for at, answer in pending if at >= end]
     return mine
+
+
+def forget_late(answers, pages):
+    """Of a run that was interrupted: a page that was still on its way, and one asked for ahead."""
+    for _ in range(2):
+        if sum(answer.verdict == PAGE for answer in answers) > pages:
+            answers.pop()
 
 
 # ---- a run and its events ------------------------------------------------------------------------

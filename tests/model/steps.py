@@ -56,7 +56,7 @@ PASSING = [
     (0.3, "deep_nesting", {"where": "top"}), (0.3, "deep_nesting", {"where": "user"}), (1, "gzip_bomb", {"bytes": 64 << 20}),
     (1, "enormous_body", {"bytes": 33 << 20}),
 ]
-HARMLESS = [(3, "expired_token_page", {}), (3, "empty_page_with_token", {}), (1, "delay", {"delay_ms": 20}),
+HARMLESS = [(5, "expired_token_page", {}), (3, "empty_page_with_token", {}), (1, "delay", {"delay_ms": 20}),
             (1, "slow", {"chunk_bytes": 2000, "chunk_delay_ms": 2})]
 
 
@@ -177,8 +177,12 @@ class Generator:
         else:
             (_, action, details) = pick(rng, PASSING if rng.random() < 0.6 else HARMLESS)
             times = rng.choice([1, 1, 1, 2])
-        self.step("fault", account=self.account(), action=action, page=rng.choice([1, 1, 2, 2, 3, 4, 7]),
-                  times=times, **details)
+        account, page = self.account(), rng.choice([1, 1, 2, 2, 3, 4, 7])
+        if action == "expired_token_page" and rng.random() < 0.5:
+            # they were on the part that came before the listing had to begin anew
+            page = rng.choice([3, 4])
+            self.step("remove", account=account, count=rng.choice([1, 2]), at=rng.choice([0, 1]), page=2)
+        self.step("fault", account=account, action=action, page=page, times=times, **details)
 
     def some_config(self):
         rng = self.rng

@@ -39,7 +39,7 @@ class Section:
         self.run_id = 0       # the last run that was judged
         self.rows = {}, {}    # of `users` and `former_users`, as they were then
         self.pending = []     # answers to a run whose end has not been seen yet
-        self.interrupted = False  # the run before
+        self.failed = False   # the run before, or it was interrupted
 
     def account_id(self, config):
         return f"0000000{self.index}-0000-4000-8000-00000000000{int(config['other_id'])}"
@@ -109,9 +109,9 @@ class World:
             self.service.change(account_id, {"do": "add", "count": 12, "at": 0})
 
     def do_mode(self, section, step):
-        self.once = step["once"]
-        if self.once:
+        if step["once"]:
             self.stop()
+        self.once = step["once"]
 
     def do_restart(self, section, step):
         self.stop(getattr(signal, "SIG" + step["signal"]))
@@ -119,11 +119,13 @@ class World:
     def do_accept(self, section, step):
         if not section.model.held:
             return
+        self.settle()
         section.model.accept()
         done = rosterctl.run("--config", self.roster.config, "removals",
                              section.name(section.config), "--accept")
         if done.returncode != 0:
             raise Mismatch(["rosterctl removals --accept failed: " + done.stderr])
+        self.settle()  # a daemon lists at once
 
     def do_age(self, section, step):
         self.stop()
@@ -169,7 +171,7 @@ class World:
         self.ready()
         control.ask(self.roster, "sync")
         wait_until(lambda: self.waits_for(section), PATIENCE, "the page that never comes")
-        self.stop()
+        self.stop(idle=False)
         self.over()
 
     def waits_for(self, section):
@@ -220,18 +222,24 @@ class World:
             self.started()
             self.roster.start()
         elif self.differs():
+            self.settle()
             self.write_config()
             reloads = sum("configuration reloaded" in line for line in self.roster.lines)
             self.take_config()
             self.roster.send_signal(signal.SIGHUP)
             self.roster.wait_line("configuration reloaded", count=reloads + 1)
 
-    def stop(self, number=signal.SIGTERM):
+    def settle(self):
+        """What a daemon does of itself is over, and judged: a run after an acceptance or a failure."""
+        if self.roster.process:
+            control.wait_idle(self.roster, *[s.name(s.config) for s in self.sections])
+            self.judge_all(False)
+
+    def stop(self, number=signal.SIGTERM, idle=True):
         if not self.roster.process:
             return
-        names = [s.name(s.config) for s in self.sections]
-        if number == signal.SIGKILL:
-            control.wait_idle(self.roster, *names)
+        if idle:
+            self.settle()
         status = self.roster.stop(number)
         if status not in (0, -signal.SIGKILL):
             raise Mismatch([f"rosterd ended with {status}:"] + self.roster.lines[-20:])
@@ -258,30 +266,37 @@ class World:
             time.sleep(0.02)
 
     def over(self):
-        """A listing has ended: judge it."""
+        """A listing has ended."""
+        self.judge_all(True)
+        self.service.disarm([s.account_id(s.wanted) for s in self.sections])
+
+    def judge_all(self, must):
+        """Every run that has ended since; must: there was one of each account."""
         found = self.read()
         answers = self.service.answers()
-        self.trace = [f"{account[:8]}: {words}" for _, account, _, words in answers]
+        self.trace = [f"{account[:8]}: {words}" for _, account, _, words in answers] or self.trace
         for section in self.sections:
             ids = {section.account_id({"other_id": other}) for other in (False, True)}
             section.pending += [(at, answer) for at, account, answer, _ in answers if account in ids]
-            self.judge(section, found)
+            self.judge(section, found, must)
         self.judge_log(found)
-        self.service.disarm([s.account_id(s.wanted) for s in self.sections])
 
-    def judge(self, section, found):
+    def judge(self, section, found, must):
         name = section.name(section.config)
         runs = [run for run in found.runs if run["account"] == name and run["run_id"] > section.run_id]
         if not runs:
-            raise Mismatch([f"{name}: there was no run"])
+            if must:
+                raise Mismatch([f"{name}: there was no run"])
+            return
         config = dict(section.config, account_id=section.account_id(section.config),
                       store_personal_pin=self.pins["config"] == "yes")
         judged = []
         for run in runs:
-            answers = compare.of_run(section.pending, run, section.interrupted)
-            section.interrupted = stopped = run["outcome"] == model.INTERRUPTED
-            if stopped and sum(a.verdict == model.PAGE for a in answers) == run["pages"] + 1:
-                del answers[-1]  # it was still on its way
+            answers = compare.of_run(section.pending, run, section.failed)
+            section.failed = run["outcome"] != model.COMPLETE
+            stopped = run["outcome"] == model.INTERRUPTED
+            if stopped:
+                compare.forget_late(answers, run["pages"])
             try:
                 expected = section.model.run(config, answers, stopped)
             except model.Impossible as why:
