@@ -125,6 +125,17 @@ def table(result):
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
+def caption(result):
+    """What it was measured on."""
+    on = result["machine"]
+    return (f"{result['users']:,} users, {rounds_of(result)}; {on['processor']}, {on['cores']} cores, load"
+            f" {on['load']:.1f} before it began; {result['date']}.")
+
+
+def rounds_of(result):
+    return "one round" if result["rounds"] == 1 else f"medians of {result['rounds']} rounds"
+
+
 def markdown(result):
     rows = [HEAD, ["---"] * len(HEAD)] + [cells(r) for r in result["results"]]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -226,7 +237,7 @@ def draw(result, svg):
     text += data_block("bars", bars)
     height = above + below
     text += CHART.format(height=height, svg=svg.replace('"', ""), users=f"{result['users']:,}", bars=len(bars),
-                         rounds="one round" if result["rounds"] == 1 else f"medians of {result['rounds']} rounds",
+                         rounds=rounds_of(result),
                          split=below / height, above=above / height, title=1 - 22 / height, axis=AXIS,
                          names=", ".join(names), growth=GROWTH.format(below=below / height) if growth else "")
     with tempfile.NamedTemporaryFile("w", suffix=".gp", encoding="utf-8") as f:
@@ -244,7 +255,7 @@ def update(readme, result):
     _, _, after = rest.partition(END)
     assert before and after, f"{readme} has no place for the table"
     with open(readme, "w", encoding="utf-8") as f:
-        f.write(before + BEGIN + markdown(result) + "\n" + END + after)
+        f.write(before + BEGIN + caption(result) + "\n\n" + markdown(result) + "\n" + END + after)
 
 
 def main(figures, svg, readme):

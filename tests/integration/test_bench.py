@@ -92,12 +92,15 @@ def test_the_exponent_of_growth():
 def test_the_table_of_the_readme_is_written_anew(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{report.BEGIN}old\n{report.END}after\n")
-    result = {"results": report.judge({("unchanged", "http"): made_up(1.2)})}
+    on = {"processor": "Z80", "cores": 1, "load": 0.25}
+    result = {"users": 7, "rounds": 1, "machine": on, "date": "2026-11-27",
+              "results": report.judge({("unchanged", "http"): made_up(1.2)})}
     for _ in range(2):
         report.update(str(readme), result)
         lines = readme.read_text().splitlines()
-        assert lines[0] == "before" and lines[-1] == "after" and len(lines) == 7
-        assert lines[4].startswith("| nothing changed | bare libcurl download | ≤ 1.5 times | 1.2 | yes |")
+        assert lines[0] == "before" and lines[-1] == "after" and len(lines) == 9
+        assert lines[2] == "7 users, one round; Z80, 1 cores, load 0.2 before it began; 2026-11-27."
+        assert lines[6].startswith("| nothing changed | bare libcurl download | ≤ 1.5 times | 1.2 | yes |")
 
 
 @needs_gnuplot
