@@ -71,8 +71,8 @@ static bool is_mark(RecordMark mark) {
         return mark.low || mark.high;
 }
 
-/* Whether the record is that of a user who has not changed, and who has no more about it: then that is
- * all.  Those who are named twice, or were last time, go the slow way. */
+/* *ret: the record is that of a user who has not changed, and that was all there is to do.  Those whom
+ * the listing names twice, or did last time, go the slow way. */
 static int recognise(Sync *s, RecordMark mark, bool *ret, Error *err) {
         int64_t row = is_mark(mark) ? known_find(&s->known, mark) : 0;
 
