@@ -7,10 +7,12 @@
 #include "base/timespan.h"
 
 #define BATCH_AGE (500 * USEC_PER_MSEC)
+#define QUIET_AGE (2 * USEC_PER_SEC)
 
 struct Batch {
         Store *store;
         sd_event_source *timer;
+        bool quiet; /* the open transaction has no news yet */
         BatchCommitted on_committed;
         BatchLost on_lost;
         void *userdata;
@@ -53,24 +55,37 @@ void batch_free(Batch *b) {
         free(b);
 }
 
-int batch_write(Batch *b, Error *err) {
-        int r;
-
-        if (store_in_transaction(b->store))
-                return 0;
-        r = store_begin(b->store, err);
-        if (r < 0)
-                return r;
+static int set_timer(Batch *b, uint64_t age, Error *err) {
         /* Once the loop has ended no timer can be set, and none is needed: whoever writes then, to
          * record how runs were interrupted, flushes. */
         if (sd_event_get_state(sd_event_source_get_event(b->timer)) == SD_EVENT_FINISHED)
                 return 0;
-        if (sd_event_source_set_time_relative(b->timer, BATCH_AGE) < 0 ||
+        if (sd_event_source_set_time_relative(b->timer, age) < 0 ||
             sd_event_source_set_enabled(b->timer, SD_EVENT_ONESHOT) < 0) {
                 store_rollback(b->store);
                 return error_set(err, -EIO, "cannot set the commit timer");
         }
         return 0;
+}
+
+static int begin(Batch *b, bool quiet, Error *err) {
+        int r;
+
+        if (store_in_transaction(b->store) && (quiet || !b->quiet))
+                return 0;
+        r = store_begin(b->store, err); /* joins an open one */
+        if (r < 0)
+                return r;
+        b->quiet = quiet;
+        return set_timer(b, quiet ? QUIET_AGE : BATCH_AGE, err);
+}
+
+int batch_write(Batch *b, Error *err) {
+        return begin(b, false, err);
+}
+
+int batch_write_quietly(Batch *b, Error *err) {
+        return begin(b, true, err);
 }
 
 int batch_flush(Batch *b, Error *err) {

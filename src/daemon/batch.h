@@ -7,9 +7,10 @@
 #include "base/error.h"
 #include "store/store.h"
 
-/* The one write transaction that all runs share.  It is committed about half a second after its
- * first write, so that a change is told soon after its page has come, and unchanged pages cost no
- * write at all. */
+/* The one write transaction that all runs share.  It is committed about half a second after the first
+ * write that is news, so that a change is told soon after its page has come; after two seconds if there
+ * is no news in it, for the more is written at once the less it costs.  Unchanged pages cost no write
+ * at all. */
 typedef struct Batch Batch;
 
 /* Runs after a commit: there may be new events to tell. */
@@ -27,6 +28,8 @@ DEFINE_CLEANUP(Batch *, batch_free)
 
 /* Before a write: opens the transaction if there is none. */
 int batch_write(Batch *b, Error *err);
+/* The same, before one that is no news to anybody. */
+int batch_write_quietly(Batch *b, Error *err);
 
 /* Commits now.  on_committed or on_lost has run when it returns. */
 int batch_flush(Batch *b, Error *err);

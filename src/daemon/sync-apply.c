@@ -71,8 +71,8 @@ static bool is_mark(RecordMark mark) {
         return mark.low || mark.high;
 }
 
-/* Whether the record is that of a user who has not changed, and who has no more about it: then that is
- * all.  Those who are named twice, or were last time, go the slow way. */
+/* *ret: the record is that of a user who has not changed, and that was all there is to do.  Those whom
+ * the listing names twice, or did last time, go the slow way. */
 static int recognise(Sync *s, RecordMark mark, bool *ret, Error *err) {
         int64_t row = is_mark(mark) ? known_find(&s->known, mark) : 0;
 
@@ -90,7 +90,8 @@ static int recognise(Sync *s, RecordMark mark, bool *ret, Error *err) {
 static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, Error *err) {
         int64_t now = time_now_ms();
         UserDates dates = { .first_seen_at = now, .last_changed_at = now };
-        int r = batch_write(s->world->batch, err);
+        int r = sync_arrivals_are_news(s) ? batch_write(s->world->batch, err)
+                                          : batch_write_quietly(s->world->batch, err);
 
         if (r < 0)
                 return r;
@@ -112,7 +113,7 @@ static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *
         if (old->missing == 0 && (!other || (renews && !s->confirms)))
                 return 0;
         s->confirmed += renews;
-        r = batch_write(s->world->batch, err);
+        r = batch_write_quietly(s->world->batch, err);
         return r < 0 ? r : store_user_confirm(s->world->store, old->row, mark, err);
 }
 

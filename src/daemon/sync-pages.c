@@ -305,18 +305,16 @@ static int start_request(Sync *s, Error *err) {
 }
 
 /* What is known is read while the first answer is on its way. */
-static bool begin_known(Sync *s) {
+static void begin_known(Sync *s) {
         Error err = { 0 };
 
         if (s->known_begun)
-                return true;
+                return;
         s->known_begun = true;
-        if (sync_known_begin(s, &err) < 0) {
+        if (sync_known_begin(s, &err) < 0)
                 sync_fail_store(s, &err);
-                return false;
-        }
-        sync_go_on_later(s);
-        return true;
+        else
+                sync_go_on_later(s);
 }
 
 void sync_ask(Sync *s) {
@@ -332,7 +330,7 @@ void sync_ask(Sync *s) {
                 return;
         }
         pace_take(&s->memory->pace, now);
-        (void) begin_known(s);
+        begin_known(s);
 }
 
 int sync_on_timer(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -233,6 +233,7 @@ int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows
                 return r;
         *ret_n = n;
         *ret_after = row;
+        (void) sqlite3_db_release_memory(s->db); /* the pages are not looked at again */
         return 0;
 }
 
@@ -248,6 +249,7 @@ int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err) {
         if (r < 0)
                 return r;
         *ret = sqlite3_column_int64(st, 0);
+        (void) sqlite3_db_release_memory(s->db); /* it read all of an index */
         return 0;
 }
 

@@ -322,6 +322,9 @@ static void apply(Sync *s, const Listing *l, size_t n) {
 static void begin_known(Sync *s) {
         Error err = { 0 };
 
+        if (s->known_begun)
+                return;
+        s->known_begun = true;
         assert_ok(sync_known_begin(s, &err), err);
         while (s->known.state == KNOWN_LOADING)
                 assert_ok(known_load(&s->known, s->world->store, &err), err);
@@ -385,8 +388,8 @@ static void mask_times(char *text) {
 static char *dump(World *w) {
         static const char *const questions[] = {
                 "SELECT * FROM user_data ORDER BY row",
-                "SELECT seq, type, user_id, primary_email, field, old_value, new_value, run_id,"
-                " changes, detail, user_image FROM event_data ORDER BY seq",
+                ("SELECT seq, type, user_id, primary_email, field, old_value, new_value, run_id,"
+                 " changes, detail, user_image FROM event_data ORDER BY seq"),
                 "SELECT * FROM account_data",
                 "SELECT run_id, outcome, pages, users, added, changed, removed FROM run_data",
         };
