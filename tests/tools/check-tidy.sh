@@ -25,6 +25,7 @@ look() { # FILE
 export -f look
 # the largest first, so that no core is idle at the end
 find src tests -name '*.c' -printf '%s %p\n' | sort -rn | cut -d' ' -f2 >"$tmp/list"
+# shellcheck disable=SC2016  # expanded by the inner shell
 tr '\n' '\0' <"$tmp/list" | xargs -0 -P "$(nproc)" -I{} bash -c 'look "$1"' look {}
 n=0
 while read -r f; do
