@@ -110,7 +110,8 @@ def everywhere(tmp_path, chime, aws):
         # the file that rosterd reads is not among what it writes
         roster.config = str(folder / "rosterd.conf")
         os.unlink(state / "rosterd.conf")
-        roster.env = {"AWS_ENDPOINT_URL_STS": aws.url, "HOME": str(folder), "TMPDIR": str(state),
+        roster.env = {"PYTEST_CURRENT_TEST": "",  # which has the word in its name
+                      "AWS_ENDPOINT_URL_STS": aws.url, "HOME": str(folder), "TMPDIR": str(state),
                       "AWS_CONFIG_FILE": str(folder / "aws-config"),
                       "AWS_CONTAINER_CREDENTIALS_FULL_URI": aws.url + "/container",
                       "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(folder / "token")}
@@ -210,8 +211,8 @@ def test_checks_of_the_configuration_tell_no_secret(everywhere):
     everywhere.write_text(good)
 
 
-def test_the_pin_is_nowhere_after_it_was_stored_no_more(everywhere):
-    """store_personal_pin = no is what is used above; this is that it was offered."""
+def test_the_pin_was_offered_and_not_stored(everywhere):
+    """store_personal_pin = no, as it is by default: of three accounts that were listed, nobody has one."""
     assert everywhere.sql("SELECT count(*) AS n FROM users WHERE personal_pin IS NULL")[0]["n"] == 180
 
 
