@@ -30,7 +30,7 @@ def shell(command, **more):
     return run("bash", "-c", command, **more)
 
 
-def wait_until(condition, timeout=20, message="the condition"):
+def wait_until(condition, timeout=60, message="the condition"):
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -54,7 +54,7 @@ def journal(*match, unit="rosterd"):
     return [e for e in entries if int(e["__REALTIME_TIMESTAMP"]) > journal.begin * 1e6]
 
 
-def wait_message(part, unit="rosterd", timeout=20, count=1):
+def wait_message(part, unit="rosterd", timeout=60, count=1):
     def found():
         hits = [e for e in journal(unit=unit) if part in str(e.get("MESSAGE"))]
         return hits[-1] if len(hits) >= count else None

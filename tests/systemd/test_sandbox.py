@@ -302,10 +302,16 @@ def test_every_directive_and_every_try_is_looked_at(within):
     assert sorted(within) == sorted([*FORBIDDEN, *ALLOWED, *OPEN])
 
 
-# ---- the daemon itself -------------------------------------------------------------------------
+# ---- the daemon itself; the probe has no further turn ------------------------------------------
 
-def test_the_daemon_itself_runs_confined(chime):
-    configure(chime)
+@pytest.fixture
+def daemon(chime):
+    shutil.copy(os.environ["ROSTERD"], "/usr/sbin/rosterd")
+    return chime
+
+
+def test_the_daemon_itself_runs_confined(daemon):
+    configure(daemon)
     start_and_baseline()
     status = shell(f"cat /proc/{show('MainPID')}/status")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -335,11 +341,11 @@ def test_verify_prints_nothing(installed):
     assert [line for line in said.splitlines() if "rosterd" in line] == []
 
 
-def test_a_program_is_run_only_with_the_drop_in(chime):
+def test_a_program_is_run_only_with_the_drop_in(daemon):
     """rosterd asks for a credential_process, and may not have it; test_systemd.py has the drop-in."""
     write("/usr/local/bin/aws-helper", "#!/bin/sh\ntouch /var/lib/rosterd/ran\n", 0o755)
     write("/etc/rosterd/aws-config", "[default]\ncredential_process = /usr/local/bin/aws-helper\n")
-    configure(chime, account="# no access_key_id, nor its secret\n")
+    configure(daemon, account="# no access_key_id, nor its secret\n")
     write(f"{DROPINS}/aws.conf", "[Service]\nEnvironment=AWS_CONFIG_FILE=/etc/rosterd/aws-config\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "start", "rosterd")
