@@ -28,7 +28,7 @@ printf '[Service]\nType=oneshot\nExecStart=/bin/true\nUser=nobody\nPrivateUsers=
         >/run/systemd/system/try.service
 systemctl daemon-reload && systemctl start try || { journalctl -u try -o cat; exit 1; }
 END
-bash "$boot" -t 20 "$try" >"$out" 2>&1 || {
+bash "$boot" -t 100 "$try" >"$out" 2>&1 || {
         sed 's/^/# /' "$out"
         skip "no systemd with confined services can be booted here: $(grep -m 1 -i 'failed' "$out")"
 }
