@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Boots a throw-away systemd (tests/tools/with-systemd.sh) and runs test_systemd.py inside it; prints
-# TAP.  Arguments go to pytest.  Environment: ROSTERD, ROSTERCTL, CHIME_EMULATOR (absolute paths);
-# TEST_JOURNAL, a file for the journal inside.
+# TAP.  Arguments go to pytest.  Environment: ROSTERD, ROSTERCTL, CHIME_EMULATOR, SANDBOX_PROBE (absolute
+# paths); SYSTEMD_TEST, another module than test_systemd.py; TEST_JOURNAL, a file for the journal inside.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 boot=$top/tests/tools/with-systemd.sh
@@ -28,13 +28,13 @@ printf '[Service]\nType=oneshot\nExecStart=/bin/true\nUser=nobody\nPrivateUsers=
         >/run/systemd/system/try.service
 systemctl daemon-reload && systemctl start try || { journalctl -u try -o cat; exit 1; }
 END
-bash "$boot" -t 20 "$try" >"$out" 2>&1 || {
+bash "$boot" -t 100 "$try" >"$out" 2>&1 || {
         sed 's/^/# /' "$out"
         skip "no systemd with confined services can be booted here: $(grep -m 1 -i 'failed' "$out")"
 }
 # /tmp and /run are new inside, and a build may stand there: bind what is needed.
 cat >"$try" <<'END'
-/src/tests/tools/pytest-tap /src/tests/systemd/test_systemd.py "$@" 2>/run/pytest.log
+/src/tests/tools/pytest-tap "/src/tests/systemd/$SYSTEMD_TEST" "$@" 2>/run/pytest.log
 rc=$?
 sed 's/^/# /' /run/pytest.log
 exit $rc
@@ -42,6 +42,8 @@ END
 bash "$boot" -t "${TEST_TIMEOUT:-300}" \
         -b "$top:/src" -b "$ROSTERD:/opt/test/rosterd" -b "$CHIME_EMULATOR:/opt/test/chime-emulator" \
         -b "$ROSTERCTL:/opt/test/rosterctl" -e ROSTERCTL=/opt/test/rosterctl \
+        -b "$SANDBOX_PROBE:/opt/test/sandbox-probe" -e SANDBOX_PROBE=/opt/test/sandbox-probe \
+        -e SYSTEMD_TEST="${SYSTEMD_TEST:-test_systemd.py}" \
         -e SRC=/src -e ROSTERD=/opt/test/rosterd -e CHIME_EMULATOR=/opt/test/chime-emulator \
         -e PYTEST="${PYTEST:-/usr/bin/python3 -m pytest}" -e TEST_TIMEOUT="${TEST_TIMEOUT:-300}" \
         ${TEST_JOURNAL:+-j "$TEST_JOURNAL"} \

@@ -21,6 +21,7 @@ none() { # WHAT PATTERN FILES-THAT-MAY DIR...
 nowhere='^$'
 none "no strcpy, strcat, sprintf, atoi, strtok, gets" \
         '(^|[^[:alnum:]_])(strcpy|strcat|v?sprintf|ato[ifl]|atoll|strtok|gets)[[:space:]]*\(' "$nowhere" src tests
+none "no system, no popen in the programs" '(^|[^[:alnum:]_])(system|popen)[[:space:]]*\(' "$nowhere" src
 none "numbers are parsed in base/ and conf/ only" \
         '(^|[^[:alnum:]_])(strto(l|ul|ll|ull|imax|umax|d|f)|sscanf)[[:space:]]*\(' '^src/(base|conf)/' src
 none "only store/ sees sqlite3.h" '#[[:space:]]*include[[:space:]]*<sqlite3\.h>' '^src/store/' src

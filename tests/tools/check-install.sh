@@ -66,7 +66,7 @@ else
         n=$((n + 1))
         echo "ok $n - systemd-analyze # SKIP there is no systemd-analyze 250 or later here"
 fi
-sandbox() { sed -n '/^CapabilityBoundingSet=/,/^UMask=/p' "$1"; }
+sandbox() { sed -n 's,@sbindir@,/usr/sbin,; /^CapabilityBoundingSet=/,/^UMask=/p' "$1"; }
 diff <(sandbox "$srcdir/systemd/rosterd.service.in") <(sandbox "$srcdir/systemd/examples/rosterd-once.service") >"$root/diff"
 tell "the oneshot example has the daemon's sandbox" "$root/diff"
 echo "1..$n"

@@ -104,7 +104,6 @@ static void test_requests_come_back(void **state) {
                 assert_int_equal(r.wait, in->wait);
                 assert_int_equal(r.n_accounts, in->n_accounts);
                 for (size_t k = 0; k < r.n_accounts; k++)
-                        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as r's */
                         assert_string_equal(r.accounts[k], in->accounts[k]);
                 assert_int_equal(r.from, in->from);
                 assert_true(!r.webhook == !in->webhook);
