@@ -263,7 +263,7 @@ static void check_url(const char *text) {
 
         if (aws_url_parse(text, &url) < 0)
                 return;
-        demand(is_word(url.host) && !strpbrk(url.host, "@/?#[]"));
+        demand(*url.host && !strpbrk(url.host, " \t\r\n@/?#[]")); /* curl decodes %84 */
         if (!url.https && !url.loopback)
                 demand(!aws_container_may_ask(&url) ||
                        strncmp(url.host, "169.254.170.2", 13) == 0 ||
