@@ -50,6 +50,16 @@ bool sync_arrivals_are_news(const Sync *s) {
         return !s->baseline || (!s->rescoped && s->account->baseline == BASELINE_EVENTS);
 }
 
+/* A listing of another scope has brought somebody, which is not told.  The snapshot is no longer of the
+ * scope that it was of: should this run fail and the configuration go back, that takes a baseline, too,
+ * lest people be told as removed who were never told as added. */
+static int leave_scope(Sync *s, Error *err) {
+        if (!s->rescoped || s->state.scope[0] == '\0')
+                return 0;
+        s->state.scope[0] = '\0';
+        return store_account_put(s->world->store, s->key, &s->state, err);
+}
+
 /* Set in the environment, every record is read the slow way, and no marks are made: for tests, which
  * compare what the two ways come to. */
 #define SLOW_WAY "ROSTERD_READ_EVERY_RECORD"
@@ -100,7 +110,7 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
                 return r;
         s->counters.added++;
         if (!sync_arrivals_are_news(s))
-                return 0;
+                return leave_scope(s, err);
         return sync_tell_user(s, USER_CHANGE_ADDED, NULL, u, NULL, &dates, now, err);
 }
 
@@ -117,12 +127,25 @@ static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *
         return r < 0 ? r : store_user_confirm(s->world->store, old->row, mark, err);
 }
 
+/* Whether this very baseline has brought the user, so that nothing of them is news. */
+static bool is_brought(const Sync *s, const StoredUser *u) {
+        return s->baseline && (u->dates.first_seen_at >= s->started ||
+                               idset_contains(&s->returned, (uint64_t) u->row));
+}
+
+/* A former user is back, which is not told. */
+static int return_quietly(Sync *s, int64_t row, Error *err) {
+        if (idset_add(&s->returned, (uint64_t) row) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        return leave_scope(s, err);
+}
+
 /* The user was known: writes what differs.  Takes over nothing; old->user is replaced. */
 static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark, bool former,
                        Error *err) {
         StoredUser fresh = { .row = old->row, .user = *u, .dates = old->dates, .mark = mark };
         int64_t now = time_now_ms();
-        bool changed = user_diff(&old->user, u) != 0, news;
+        bool changed = user_diff(&old->user, u) != 0;
         int r;
 
         if (!changed && !former)
@@ -141,12 +164,8 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
         else
                 s->counters.changed++;
 
-        /* Of a user whom this very baseline has brought, nothing is news. */
-        news = former || (s->baseline && old->dates.first_seen_at >= s->started)
-                       ? sync_arrivals_are_news(s)
-                       : true;
-        if (!news)
-                return 0;
+        if ((former || is_brought(s, old)) && !sync_arrivals_are_news(s))
+                return former ? return_quietly(s, old->row, err) : 0;
         return sync_tell_user(s, former ? USER_CHANGE_RETURNED : USER_CHANGE_UPDATED, &old->user, u,
                               &old->dates, &fresh.dates, now, err);
 }

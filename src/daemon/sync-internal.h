@@ -71,6 +71,7 @@ struct Sync {
         struct Deferred *deferred;
         size_t n_deferred;
         IdSet contested; /* becomes memory->contested */
+        IdSet returned;  /* rows of former users whom this baseline has brought back */
 
         int64_t unidentified; /* records that nobody can be named for: the listing is not complete */
         char unidentified_why[160];

@@ -50,6 +50,7 @@ void sync_free(Sync *s) {
         idset_clear(&s->tokens);
         idset_clear(&s->seen);
         idset_clear(&s->contested);
+        idset_clear(&s->returned);
         free(s->gone.rows);
         free(s->continuation);
         free(s->scope);

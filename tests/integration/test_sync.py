@@ -210,6 +210,47 @@ def test_a_new_filter_is_a_new_baseline(roster, chime):
     assert len(roster.users()) == 450
 
 
+def test_a_filter_that_was_taken_back_tells_nothing_untrue(roster, chime):
+    """The listing of the new filter fails, but has brought people; they were not told as added, and
+    must not be told as removed."""
+    chime.patch_users({"UserType": "PrivateUser"}, count=450)
+    chime.patch_users({"UserType": "SharedDevice"}, count=250)
+    roster.accounts["acme"]["user_type"] = "PrivateUser"
+    roster.write_config()
+    roster.once()
+    seq = roster.last_seq()
+    chime.fault("status", page=2, status=403, exception="ForbiddenException")
+    roster.accounts["acme"]["user_type"] = "SharedDevice"
+    roster.write_config()
+    roster.once(status=1)
+    assert len(roster.users()) == 200 + 200
+    chime.clear_faults()
+    roster.accounts["acme"]["user_type"] = "PrivateUser"
+    roster.write_config()
+    roster.once()
+    assert len(roster.users()) == 200
+    assert kinds(roster.events(seq)) == [("sync.failed", None), ("sync.baseline", None),
+                                         ("sync.recovered", None)]
+
+
+def test_returned_twice_in_a_baseline(roster, chime):
+    """Who comes back in a new baseline is no news, also when it names them a second time, otherwise."""
+    chime.patch_users({"UserType": "PrivateUser", "UserRegistrationStatus": "Registered"}, count=450)
+    roster.once()
+    twin = ids(chime, 1)[0]
+    kept = chime.get_user(twin)
+    chime.delete_user(twin)
+    roster.once()
+    seq = roster.last_seq()
+    chime.add_user(kept, position="front")
+    chime.duplicate(twin, position="back", patch={"UserRegistrationStatus": "Suspended"})
+    roster.accounts["acme"]["user_type"] = "PrivateUser"
+    roster.write_config()
+    roster.once()
+    assert kinds(roster.events(seq)) == [("sync.baseline", None)]
+    assert roster.users()[twin]["user_registration_status"] == "Suspended"
+
+
 def test_another_account_id_is_a_new_baseline(roster, chime):
     other = "11111111-2222-4333-8444-555555555555"
     chime.add_account(other, users=30, seed=9)

@@ -18,19 +18,13 @@ ATTEMPTS = 6            # of a page, in a row
 PAGES_WITHOUT_NEWS = 1000
 PATIENCE = 300          # seconds of Retry-After
 
-# Where src/ is known to do something else than it should.  Once one is mended it is taken out of
-# KNOWN, and the model asks for what is right.
-COUNTED_TWICE = "pages that name nobody new are counted twice: 500 of them fail the run, not 1,000"
-RETURN_TOLD = "who returned in a baseline, and is named in it once more, but otherwise, is told as changed"
-LEAVING_TOLD = "whom a listing of another scope brought that failed, and who is not of the old scope, to" \
-    " which the configuration has gone back, is told as removed, though never told as added"
-KNOWN = {COUNTED_TWICE, RETURN_TOLD, LEAVING_TOLD}
-
 # How a request ended: a page, a refusal for good, trouble that passes, or a token that has expired.
 PAGE, REFUSED, TROUBLE, EXPIRED = "page", "refused", "trouble", "expired"
 Answer = namedtuple("Answer", "verdict page retry_after throttled maybe_twice")
 
 COMPLETE, FAILED, INTERRUPTED = "complete", "failed", "interrupted"
+
+LEFT = "left"  # an account's scope, once a listing of another has brought somebody without a word
 
 
 class Impossible(Exception):
@@ -109,11 +103,10 @@ class Account:
     def __init__(self):
         self.listed, self.former = {}, {}
         self.missing = {}        # of listed users: complete listings in a row that lacked them, or HELD
-        self.scope = None        # of the baseline; None: there is none
+        self.scope = None        # of the baseline; None: there is none; LEFT: of no one scope any more
         self.failures, self.told, self.told_long_ago = 0, False, False
         self.held = self.accepted = 0
         self.contested = set()   # forgotten at a restart
-        self.untold = set()      # whom only listings have brought that were to be baselines and failed
 
     def restarted(self):
         self.contested = set()
@@ -197,8 +190,7 @@ class Run:
 
     def gave_up(self, answers):
         """It asked for no more, and no single answer says why."""
-        if self.attempts >= ATTEMPTS or \
-                (COUNTED_TWICE in KNOWN and self.without_news >= PAGES_WITHOUT_NEWS // 2):
+        if self.attempts >= ATTEMPTS:
             return FAILED
         raise Impossible(f"it ended after {len(answers)} answers, the last of them "
                          f"'{answers[-1].verdict if answers else 'none'}', and had to go on")
@@ -270,9 +262,9 @@ class Run:
             tell_user(self.expected, "user.returned" if old else "user.added", user_id, old, columns,
                       group)
         else:
-            self.a.untold.add(user_id)
-            if not old or RETURN_TOLD not in KNOWN:
-                self.came.add(user_id)
+            self.came.add(user_id)
+            if self.rescoped:
+                self.a.scope = LEFT
         self.a.listed[user_id] = dict(columns, first_seen_at=old["first_seen_at"] if old else NOW,
                                       last_changed_at=NOW)
         self.expected.added += 1
@@ -302,7 +294,6 @@ class Run:
                 "failed_invitations": sum(r[INVITATION] == "Failed" for r in rows),
                 "rescoped": self.rescoped})
             a.scope = self.scope
-            a.untold = set()
         if a.told:
             self.expected.tell("sync.recovered", detail={"failures": a.failures})
         a.failures, a.told, a.told_long_ago = 0, False, False
@@ -355,9 +346,7 @@ class Run:
         self.a.former[user_id] = dict(row, removed_at=NOW)
         self.expected.removed += 1
         self.expected.touched.add(user_id)
-        told = user_id not in self.a.untold or LEAVING_TOLD in KNOWN
-        self.a.untold.discard(user_id)
-        if self.news and told:
+        if self.news:
             tell_user(self.expected, "user.removed", user_id, row, None, "removed")
 
 
