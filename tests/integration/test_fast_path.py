@@ -108,6 +108,7 @@ def test_a_row_corrected_by_hand_is_read_anew(roster, chime):
     roster.change_database("UPDATE user_data SET display_name = 'by hand' WHERE user_id = ?", user)
     roster.once()
     assert roster.users()[user]["display_name"] == name
+    assert roster.sql("SELECT count(mark) AS n FROM user_data")[0]["n"] == 450  # and known again
 
 
 def test_pins_come_and_go_with_their_setting(roster, chime):

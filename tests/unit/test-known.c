@@ -450,12 +450,17 @@ static void one_history(unsigned history, int64_t *recognised) {
         world_open(&slow, "slow.db");
         for (unsigned round = 0; round < 12; round++) {
                 bool breaks = chance(30);
+                Person before[PEOPLE];
 
+                memcpy(before, people, sizeof before);
                 for (unsigned i = 0; i < PEOPLE; i++)
                         live(&people[i]);
                 list(people, &broken);
-                for (unsigned i = 0; breaks && i < PEOPLE; i++)
+                for (unsigned i = 0; breaks && i < PEOPLE; i++) {
+                        if (chance(50)) /* as if nothing had happened */
+                                people[i] = before[i];
                         live(&people[i]);
+                }
                 list(people, &whole);
                 if (chance(15)) {
                         switch_pins(&fast);
