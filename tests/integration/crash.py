@@ -243,8 +243,8 @@ class Image:
             assert rows[user]["user_registration_status"] == value
 
     def users(self):
-        hidden = ("row", "first_seen_at", "last_changed_at", "removed_at")
-        return sorted((row["user_id"], row["removed_at"] is None,
+        hidden = ("row", "first_seen_at", "last_changed_at", "removed_at", "mark")
+        return sorted((row["user_id"], row["removed_at"] is None, row["mark"] is None,
                        tuple((k, v) for k, v in row.items() if k not in hidden))
                       for row in self.tables["user_data"])
 
