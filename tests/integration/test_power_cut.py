@@ -232,7 +232,8 @@ def test_the_log_begins_anew(tmp_path, ledger, server):  # noqa: F811
     os.chmod(tmp_path, 0o750)
     with Emulator(users=8000) as chime:
         scenario = Scenario(tmp_path, chime, ledger, server)
-        scenario.roster.accounts["acme"]["max_results"] = "200"
+        # 40 pages in five seconds: what is no news is committed every two
+        scenario.roster.accounts["acme"].update(max_results="200", requests_per_second="8")
         scenario.roster.settings["log_level"] = "warning"
         for webhook in scenario.roster.webhooks.values():
             webhook["events"] = "sync.*"
