@@ -85,8 +85,10 @@ static void handle_accept_removals(Client *k, const ControlRequest *r) {
                 rc = batch_flush(w->batch, &err);
         if (rc == -ENODATA)
                 client_refuse(k, CONTROL_NOT_NOW, "no removals of %s are held", r->account);
-        else if (rc < 0)
+        else if (rc < 0) {
+                batch_lose(w->batch, &err);
                 client_refuse(k, CONTROL_FAILED, "%s", err.msg);
+        }
         if (rc < 0)
                 return;
         if (view.run)

@@ -7,6 +7,7 @@
 
 #include "base/timespan.h"
 #include "daemon/log.h"
+#include "daemon/portion.h"
 #include "sink/sink.h"
 
 #define PORTION 128
@@ -90,9 +91,10 @@ static Portion tell_portion(Reader *r) {
         return empty ? PORTION_EMPTY : PORTION_TOLD;
 }
 
-static int on_step(sd_event_source *source, void *userdata) {
+static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
         Reader *r = userdata;
 
+        (void) usec;
         /* The transaction of a run is open: what is in it may yet be undone.  Its commit pokes. */
         if (store_in_transaction(r->deliver->store))
                 return 0;
@@ -123,7 +125,7 @@ static int reader_open(Reader *r, sd_event *event, Error *err) {
 
         if (rc < 0)
                 return rc;
-        rc = sd_event_add_defer(event, &r->step, on_step, r);
+        rc = portion_add(event, &r->step, on_step, r);
         if (rc >= 0)
                 rc = sd_event_add_time_relative(event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_retry,
                                                 r);

@@ -50,10 +50,9 @@ bool sync_arrivals_are_news(const Sync *s) {
         return !s->baseline || (!s->rescoped && s->account->baseline == BASELINE_EVENTS);
 }
 
-/* A listing of another scope has brought somebody, which is not told.  The snapshot is no longer of the
- * scope that it was of: should this run fail and the configuration go back, that takes a baseline, too,
- * lest people be told as removed who were never told as added. */
-static int leave_scope(Sync *s, Error *err) {
+/* Should this run fail and the configuration go back, that takes a baseline, too, lest people be told as
+ * removed who were never told as added, or as returned who were never told as removed. */
+int sync_leave_scope(Sync *s, Error *err) {
         if (!s->rescoped || s->state.scope[0] == '\0')
                 return 0;
         s->state.scope[0] = '\0';
@@ -64,13 +63,17 @@ static int leave_scope(Sync *s, Error *err) {
  * compare what the two ways come to. */
 #define SLOW_WAY "ROSTERD_READ_EVERY_RECORD"
 
+/* What becomes of which member: with another table of fields, all are read anew. */
+#define FIELD_READING(id, json, parent, column, type, flags) \
+        " " parent "." json ">" #column ":" #type
+
 int sync_known_begin(Sync *s, Error *err) {
         CLEANUP_FREE char *context = NULL;
 
         if (getenv(SLOW_WAY))
                 return 0;
-        if (asprintf(&context, "%u %d %s", s->source->reading, s->config->store_personal_pin,
-                     s->scope) < 0) {
+        if (asprintf(&context, "%u %d %s" USER_FIELDS(FIELD_READING), s->source->reading,
+                     s->config->store_personal_pin, s->scope) < 0) {
                 context = NULL;
                 return error_set(err, -ENOMEM, "out of memory");
         }
@@ -97,6 +100,14 @@ static int recognise(Sync *s, RecordMark mark, bool *ret, Error *err) {
         return 0;
 }
 
+/* A baseline has brought somebody new, or back: that is not told, nor is anything else of them in this
+ * run. */
+static int bring_quietly(Sync *s, int64_t row, Error *err) {
+        if (idset_add(&s->brought, (uint64_t) row) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        return sync_leave_scope(s, err);
+}
+
 static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, Error *err) {
         int64_t now = time_now_ms();
         UserDates dates = { .first_seen_at = now, .last_changed_at = now };
@@ -110,7 +121,7 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
                 return r;
         s->counters.added++;
         if (!sync_arrivals_are_news(s))
-                return leave_scope(s, err);
+                return bring_quietly(s, *ret_row, err);
         return sync_tell_user(s, USER_CHANGE_ADDED, NULL, u, NULL, &dates, now, err);
 }
 
@@ -125,19 +136,6 @@ static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *
         s->confirmed += renews;
         r = batch_write_quietly(s->world->batch, err);
         return r < 0 ? r : store_user_confirm(s->world->store, old->row, mark, err);
-}
-
-/* Whether this very baseline has brought the user, so that nothing of them is news. */
-static bool is_brought(const Sync *s, const StoredUser *u) {
-        return s->baseline && (u->dates.first_seen_at >= s->started ||
-                               idset_contains(&s->returned, (uint64_t) u->row));
-}
-
-/* A former user is back, which is not told. */
-static int return_quietly(Sync *s, int64_t row, Error *err) {
-        if (idset_add(&s->returned, (uint64_t) row) < 0)
-                return error_set(err, -ENOMEM, "out of memory");
-        return leave_scope(s, err);
 }
 
 /* The user was known: writes what differs.  Takes over nothing; old->user is replaced. */
@@ -164,8 +162,10 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
         else
                 s->counters.changed++;
 
-        if ((former || is_brought(s, old)) && !sync_arrivals_are_news(s))
-                return former ? return_quietly(s, old->row, err) : 0;
+        if (former && !sync_arrivals_are_news(s))
+                return bring_quietly(s, old->row, err);
+        if (idset_contains(&s->brought, (uint64_t) old->row))
+                return 0;
         return sync_tell_user(s, former ? USER_CHANGE_RETURNED : USER_CHANGE_UPDATED, &old->user, u,
                               &old->dates, &fresh.dates, now, err);
 }

@@ -91,9 +91,11 @@ static int remove_one(Sync *s, int64_t row, Error *err) {
                         r = store_user_update(s->world->store, &u, err);
                 if (r >= 0)
                         s->counters.removed++;
-                if (r >= 0 && sync_arrivals_are_news(s))
-                        r = sync_tell_user(s, USER_CHANGE_REMOVED, &u.user, NULL, &before, &u.dates,
-                                           now, err);
+                if (r >= 0)
+                        r = sync_arrivals_are_news(s)
+                                    ? sync_tell_user(s, USER_CHANGE_REMOVED, &u.user, NULL, &before,
+                                                     &u.dates, now, err)
+                                    : sync_leave_scope(s, err);
         }
         stored_user_clear(&u);
         return r < 0 ? r : 0;
@@ -134,7 +136,9 @@ static int hold(Sync *s, Error *err) {
         }
         s->state.held_removals = s->gone.missing;
         spend_acceptance(s);
-        return 0;
+        /* with the event, so that an interruption between the two does not tell it again */
+        r = batch_write(s->world->batch, err);
+        return r < 0 ? r : store_account_put(s->world->store, s->key, &s->state, err);
 }
 
 /* How many may go.  A baseline removes only what it or another scope has brought: that is no loss.

@@ -71,7 +71,7 @@ struct Sync {
         struct Deferred *deferred;
         size_t n_deferred;
         IdSet contested; /* becomes memory->contested */
-        IdSet returned;  /* rows of former users whom this baseline has brought back */
+        IdSet brought;   /* rows of users whom this baseline has brought, and not told */
 
         int64_t unidentified; /* records that nobody can be named for: the listing is not complete */
         char unidentified_why[160];
@@ -140,6 +140,9 @@ void sync_drop_deferred(Sync *s);
 /* Whether those who come and go are told: not while a baseline is taken, unless news of the first one
  * were asked for. */
 bool sync_arrivals_are_news(const Sync *s);
+/* A listing of another scope has brought or removed somebody, which is not told: from then on the
+ * snapshot is of no one scope. */
+int sync_leave_scope(Sync *s, Error *err);
 /* Appends an account-level event. */
 int sync_tell(Sync *s, EventKind kind, const char *detail_json, Error *err);
 /* Appends the events of one user's change. */

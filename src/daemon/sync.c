@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
+#include "daemon/portion.h"
 #include "daemon/sync-internal.h"
 
 #define UNCONFIRMED_MOST 63 /* runs */
@@ -50,7 +51,7 @@ void sync_free(Sync *s) {
         idset_clear(&s->tokens);
         idset_clear(&s->seen);
         idset_clear(&s->contested);
-        idset_clear(&s->returned);
+        idset_clear(&s->brought);
         free(s->gone.rows);
         free(s->continuation);
         free(s->scope);
@@ -106,7 +107,7 @@ static void finish(Sync *s, const Error *why) {
                  * closes this one. */
                 s->result.store_failed = true;
                 s->result.next_run = sync_next_delay(s->account->interval, 0, 1);
-                store_rollback(s->world->store);
+                batch_lose(s->world->batch, &err); /* others may have written, too */
         }
         s->result.counters = s->counters;
         s->result.skipped = s->skipped;
@@ -164,12 +165,13 @@ static int end_step(Sync *s, Error *err) {
 }
 
 /* One portion of whatever there is to do. */
-static int on_step(sd_event_source *source, void *userdata) {
+static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
         Sync *s = userdata;
         Error err = { 0 };
         int r;
 
         (void) source;
+        (void) usec;
         if (s->finished) {
                 finish(s, &s->result.error);
                 return 0;
@@ -186,9 +188,10 @@ void sync_interrupt(Sync *s, const char *reason) {
         Error err = { 0 };
 
         /* Best effort: what cannot be written now, the next start closes as interrupted. */
-        if (s->finished)
-                (void) sync_record_failure(s, &s->result.error, &err);
-        else if (batch_write(s->world->batch, &err) >= 0) {
+        if (s->finished) {
+                if (sync_record_failure(s, &s->result.error, &err) < 0)
+                        batch_lose(s->world->batch, &err);
+        } else if (batch_write(s->world->batch, &err) >= 0) {
                 if (store_run_close(s->world->store, s->run, &s->counters, RUN_INTERRUPTED, reason,
                                     time_now_ms(), &err) < 0)
                         batch_lose(s->world->batch, &err);
@@ -207,7 +210,7 @@ static int make_sources(Sync *s, Error *err) {
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_defer(s->world->event, &s->step, on_step, s);
+                r = portion_add(s->world->event, &s->step, on_step, s);
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->step, SD_EVENT_OFF);
         if (r < 0)

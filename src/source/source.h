@@ -64,9 +64,8 @@ typedef enum SourceRecordState {
 
 typedef struct Source {
         const char *name; /* as in `source = chime` */
-        unsigned
-                reading; /* raised whenever the same record comes to be read otherwise: then all are
-                             read anew, once */
+        unsigned reading; /* raised whenever the same record comes to be read otherwise, but for
+                             the table of fields: then all are read anew, once */
 
         /* The request for the page after continuation (NULL: the first).  0 or -errno. */
         int (*request)(const AccountConfig *account, const char *continuation, SourceRequest *ret,

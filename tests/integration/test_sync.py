@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a listing means for the roster: baseline, changes, removals, returns, new scopes."""
 
+import os
+
 import pytest
 
-from rosterd import kinds, load
+from emulator import Emulator
+from rosterd import Rosterd, kinds, load, wait_until
 
 
 def ids(chime, count, offset=0):
@@ -146,6 +149,24 @@ def test_removal_guard(roster, chime, limit, users, gone, held):
     seq = roster.last_seq()
     roster.once()
     assert roster.events(seq) == []
+
+
+def test_many_removals_are_told_as_they_happen(tmp_path):
+    """The loop goes round between portions: what is done is committed and told, and signals are heard."""
+    os.chmod(tmp_path, 0o750)
+    with Emulator(users=30_000) as chime:
+        roster = Rosterd(tmp_path, chime, {"acme": {"max_removals": "100%"}})
+        roster.once()
+        chime.delete_users(count=29_000)
+        with roster:
+            removed = wait_until(lambda: roster.sql("SELECT count(*) AS n FROM events"
+                                                    " WHERE type = 'user.removed'")[0]["n"], timeout=60)
+            assert removed < 29_000
+        assert roster.run_rows()[-1]["outcome"] == "interrupted"
+        assert 1000 < len(roster.users()) <= 30_000 - removed
+        roster.once()
+        assert len(roster.users()) == 1000
+        assert sum(event["type"] == "user.removed" for event in roster.events()) == 29_000
 
 
 def test_held_removals_settle_when_the_listing_is_whole_again(roster, chime):

@@ -346,6 +346,8 @@ class Run:
         self.a.former[user_id] = dict(row, removed_at=NOW)
         self.expected.removed += 1
         self.expected.touched.add(user_id)
+        if self.rescoped:
+            self.a.scope = LEFT
         if self.news:
             tell_user(self.expected, "user.removed", user_id, row, None, "removed")
 
