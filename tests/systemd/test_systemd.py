@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """rosterd under a real systemd and journald.  Runs inside the machine that run.sh boots, as root."""
 
+import base64
+import glob
 import json
 import os
 import re
@@ -293,6 +295,39 @@ def test_without_its_credential_it_does_not_start(chime):
     assert show("ExecMainStatus") == "78"
     said = "\n".join(e["MESSAGE"] for e in journal("MESSAGE_ID=fd67f96c95734594ad193ad312b5ffff"))
     assert "secret_access_key_file" in said
+
+
+def test_no_secret_is_left_anywhere(chime):
+    """Each secret holds the word; they are used, refused, complained about, and the service crashes."""
+    chime.add_credential("AKIACANARY", "canary-secret", "canary-token")
+    chime.patch_users({"PersonalPIN": "canary-pin"}, count=450)
+    webhook = "[webhook ops]\nurl = http://127.0.0.1:9/canary-path?canary-query\nheader = X-Key: canary-header\n" \
+        f"secret = whsec_{base64.b64encode(b'a canary of a webhook secret').decode()}\n"
+    keys = "access_key_id = AKIACANARY\nsecret_access_key = canary-secret\nsession_token = canary-token\n"
+    metrics = "metrics_file = /var/lib/rosterd/rosterd.prom\nlog_level = debug\n"
+    configure(chime, metrics, keys + webhook)
+    start_and_baseline()
+    chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
+    run("systemctl", "reload", "rosterd")
+    wait_until(lambda: journal("ROSTERD_EVENT=user.suspended"), message="the suspension")
+    wait_until(lambda: sql("SELECT 1 FROM webhooks WHERE last_error IS NOT NULL"), message="a refused webhook")
+    write(CONFIG, open(CONFIG, encoding="utf-8").read() + "secret = canary-misplaced-key\n[nonsense\n")
+    run("systemctl", "reload", "rosterd")
+    wait_until(lambda: journal(f"MESSAGE_ID={RELOAD_REFUSED}"), message="the refusal")
+    shown = run("systemctl", "status", "rosterd", status=None) + run("systemctl", "show", "rosterd")
+    restarts = show("NRestarts")
+    run("systemctl", "kill", "-s", "SEGV", "rosterd")
+    wait_until(lambda: show("NRestarts") != restarts or show("ActiveState") == "failed", message="the crash")
+    run("journalctl", "--sync")
+    entries = run("journalctl", "-u", "rosterd", "-o", "json", "--all", "--no-pager")
+    files = {name: open(name, "rb").read() for folder in ("/var/lib/rosterd", "/run/rosterd", "/var/lib/systemd/coredump")
+             for name in glob.glob(f"{folder}/**", recursive=True) if os.path.isfile(name)}
+    assert f"{DATABASE}" in files and "/var/lib/rosterd/rosterd.prom" in files
+    assert len(entries.splitlines()) > 10 and "user.suspended" in entries
+    for name, data in {"journal": entries.encode(), "systemctl": shown.encode(), **files}.items():
+        assert b"canary" not in data.lower(), name
+        assert b"YSBjYW5hcnkgb2Yg" not in data, name  # the webhook's secret as it was written
+    assert not glob.glob("/var/lib/systemd/coredump/*rosterd*") and not glob.glob("/core*")
 
 
 # ---- AWS credentials ---------------------------------------------------------------------------
