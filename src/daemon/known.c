@@ -90,7 +90,9 @@ int known_load(Known *k, Store *store, Error *err) {
 }
 
 RecordMark known_mark(const Known *k, const char *data, size_t len) {
-        return k->state == KNOWN_OFF ? (RecordMark){ 0 } : hash(data, len, k->secret);
+        static const RecordMark none = { 0 };
+
+        return k->state == KNOWN_OFF ? none : hash(data, len, k->secret);
 }
 
 int64_t known_find(const Known *k, RecordMark mark) {

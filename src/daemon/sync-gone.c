@@ -89,13 +89,13 @@ static int remove_one(Sync *s, int64_t row, Error *err) {
                 r = batch_write(s->world->batch, err);
                 if (r >= 0)
                         r = store_user_update(s->world->store, &u, err);
-                if (r >= 0)
+                if (r >= 0) {
                         s->counters.removed++;
-                if (r >= 0)
                         r = sync_arrivals_are_news(s)
                                     ? sync_tell_user(s, USER_CHANGE_REMOVED, &u.user, NULL, &before,
                                                      &u.dates, now, err)
                                     : sync_leave_scope(s, err);
+                }
         }
         stored_user_clear(&u);
         return r < 0 ? r : 0;

@@ -92,15 +92,15 @@ static void check_date(const char *text) {
         static const char days[] = "ThuFriSatSunMonTueWed",
                           months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
         char iso[TIME_TEXT_SIZE], again[64];
-        int64_t ms = 0, day;
+        int64_t ms = 0, day, month;
 
         if (!text || http_date(text, &ms) < 0)
                 return;
         time_format(ms, iso);
         day = ms / INT64_C(86400000) - (ms % INT64_C(86400000) < 0);
+        month = (iso[5] - '0') * 10 + iso[6] - '0' - 1;
         (void) snprintf(again, sizeof again, "%.3s, %.2s %.3s %.4s %.8s GMT",
-                        days + 3 * ((day % 7 + 7) % 7), iso + 8,
-                        months + 3 * ((iso[5] - '0') * 10 + iso[6] - '0' - 1), iso, iso + 11);
+                        days + 3 * ((day % 7 + 7) % 7), iso + 8, months + month * 3, iso, iso + 11);
         if (strstr(text, ":60 ")) /* a leap second is the next one */
                 return;
         demand(strcmp(text + 5, again + 5) == 0); /* the name of the day is not looked at */

@@ -9,7 +9,7 @@
 #include "fuzz.h"
 
 /* For the client itself, which has its answers from a socket: here they have come already. */
-#include "ctl/remote.c"
+#include "ctl/remote.c" /* NOLINT(bugprone-suspicious-include): as it says */
 
 /* ---- requests ---- */
 

@@ -59,7 +59,7 @@ static uint64_t count;
 static int log_fd = -1;
 
 /* The next definition of the function that is called as FUNCTION here. */
-#define REAL(function) ((__typeof__(&function)) dlsym(RTLD_NEXT, #function))
+#define REAL(function) ((__typeof__(&(function))) dlsym(RTLD_NEXT, #function))
 
 static uint64_t number(const char *variable) {
         const char *text = getenv(variable);
