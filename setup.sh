@@ -291,7 +291,7 @@ gcc_stage() {
 }
 clang_stage() {
         configure_in build-clang --enable-werror --enable-fuzzers CC=clang 'CFLAGS=-g -O1' &&
-                make -C build-clang -j"$jobs" && FUZZ_SEED=1 FUZZ_SECONDS=3 make -C build-clang -j2 check
+                make -C build-clang -j"$jobs" && FUZZ_SEED=1 FUZZ_SECONDS=3 make -C build-clang -j2 check TESTS="\$(sanitizer_tests)"
 }
 static_stage() { make -C build-gcc check-static; }
 valgrind_stage() { make -C build-gcc -j"$jobs" check-valgrind; }

@@ -17,6 +17,8 @@ sys.path.insert(0, str(BENCH))
 import report  # noqa: E402
 import steady  # noqa: E402
 
+pytestmark = pytest.mark.skipif(bool(os.environ.get("ROSTERD_SANITIZED")),
+                                reason="how fast a build with sanitizers is, nobody asks")
 needs_gnuplot = pytest.mark.skipif(not shutil.which("gnuplot"), reason="there is no gnuplot here")
 WITH_TLS = {"unchanged", "script", "changed", "import", "shuffled", "accounts"}
 
