@@ -368,6 +368,7 @@ static void run(World *w, const Listing *broken, const Listing *l) {
         known_clear(&s.known);
         account_state_clear(&s.state);
         idset_clear(&s.seen);
+        idset_clear(&s.brought);
         free(s.gone.rows);
         free(s.scope);
 }
