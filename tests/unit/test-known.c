@@ -480,7 +480,7 @@ static void one_history(unsigned history, int64_t *recognised) {
         world_close(&slow);
 }
 
-/* A number in KNOWN_HISTORIES makes it so many more. */
+/* A number in KNOWN_HISTORIES makes it so many. */
 static void test_histories(void **state) {
         const char *more = getenv("KNOWN_HISTORIES");
         unsigned n = more ? (unsigned) strtoul(more, NULL, 10) : 25;
