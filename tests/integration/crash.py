@@ -63,7 +63,7 @@ def seeded(what):
 
 def points(steps, rng, kinds, sample):
     """The numbers of the steps of these kinds.  Within a transaction one write is like another, so that
-    a sample of them will do.  A build with sanitizers is slow: it gets a third of the points, others
+    a sample of them will do.  A build with sanitizers is slow: it gets a sixth of the points, others
     each time.  ROSTERD_CRASH_ALL=1: all."""
     chosen = [n for n, step in enumerate(steps, 1) if step.kind in kinds]
     writes = [n for n, step in enumerate(steps, 1) if step.kind == "w"]
@@ -71,7 +71,7 @@ def points(steps, rng, kinds, sample):
         return sorted(chosen + writes)
     chosen += rng.sample(writes, min(sample, len(writes)))
     if SANITIZED:
-        chosen = rng.sample(chosen, len(chosen) // 3)
+        chosen = rng.sample(chosen, len(chosen) // 6)
     return sorted(chosen)
 
 
