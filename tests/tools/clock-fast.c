@@ -7,10 +7,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "wall-clock.h"
 
 #define NSEC INT64_C(1000000000)
 #define CLOCKS 12
@@ -63,26 +64,6 @@ int clock_gettime(clockid_t clock, struct timespec *ts) {
         now = origin[clock] + (ts->tv_sec * NSEC + ts->tv_nsec - origin[clock]) * factor;
         *ts = (struct timespec){ now / NSEC, now % NSEC };
         return 0;
-}
-
-int gettimeofday(struct timeval *restrict tv, void *restrict zone) {
-        struct timespec ts;
-        int r = clock_gettime(CLOCK_REALTIME, &ts);
-
-        (void) zone;
-        if (r == 0)
-                *tv = (struct timeval){ ts.tv_sec, ts.tv_nsec / 1000 };
-        return r;
-}
-
-time_t time(time_t *ret) {
-        struct timespec ts;
-
-        if (clock_gettime(CLOCK_REALTIME, &ts) != 0)
-                return (time_t) -1;
-        if (ret)
-                *ret = ts.tv_sec;
-        return ts.tv_sec;
 }
 
 int timerfd_create(int clock, int flags) {

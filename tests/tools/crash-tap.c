@@ -184,16 +184,7 @@ int open(const char *path, int flags, ...) {
         return open_watched(path, flags, mode);
 }
 
-int open64(const char *path, int flags, ...) {
-        va_list ap;
-        mode_t mode = 0;
-
-        va_start(ap, flags);
-        if (NEEDS_MODE(flags))
-                mode = va_arg(ap, mode_t);
-        va_end(ap);
-        return open_watched(path, flags, mode);
-}
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 
 int close(int fd) {
         if (name_of(fd))
