@@ -63,10 +63,11 @@ def seconds(text):
 
 
 def of_run(pending, run, after_failure):
-    """Takes a run's answers out of those that came: its requests were made while it ran.  Where a
-    run has failed or was interrupted, its last one may reach the service when it is over."""
+    """Takes a run's answers, with their times, out of those that came: its requests were made while
+    it ran.  Where a run has failed or was interrupted, its last one may reach the service when it is
+    over.  Times are of a thousandth of a second, so that the first of the next run may be among them."""
     begin, end = seconds(run["started_at"]), seconds(run["finished_at"]) + 0.002
-    mine = [answer for at, answer in pending if begin <= at < end]
+    mine = [(at, answer) for at, answer in pending if begin <= at < end]
     early = [at for at, _ in pending if at < begin]
     if len(early) > after_failure:
         raise Mismatch([f"requests at {early}, before run {run['run_id']} and after any other"])

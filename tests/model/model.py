@@ -20,7 +20,8 @@ PATIENCE = 300          # seconds of Retry-After
 
 # How a request ended: a page, a refusal for good, trouble that passes, or a token that has expired.
 PAGE, REFUSED, TROUBLE, EXPIRED = "page", "refused", "trouble", "expired"
-Answer = namedtuple("Answer", "verdict page retry_after throttled maybe_twice")
+# first: to the request that begins a listing.
+Answer = namedtuple("Answer", "verdict page retry_after throttled maybe_twice first")
 
 COMPLETE, FAILED, INTERRUPTED = "complete", "failed", "interrupted"
 
@@ -34,7 +35,7 @@ class Impossible(Exception):
 def judge(status, body, lost, has_token, retry_after=0, maybe_twice=False):
     """An Answer from what the service sent.  lost: cut, reset or never answered."""
     def answer(verdict, page=None):
-        return Answer(verdict, page, retry_after, status == 429 and not lost, maybe_twice)
+        return Answer(verdict, page, retry_after, status == 429 and not lost, maybe_twice, not has_token)
     if lost:
         return answer(TROUBLE)
     if status == 200:
@@ -54,6 +55,7 @@ class Expected:
         self.pages = self.users = self.added = self.changed = self.removed = self.throttled = 0
         self.baseline = False
         self.touched = set()   # users whose row was written
+        self.unused = 0        # answers at the end that must be the next run's
 
     def tell(self, kind, group=None, **members):
         self.events.append(dict(type=kind, group=group or len(self.events), **members))
@@ -154,8 +156,11 @@ class Run:
     def go(self, answers):
         outcome = None
         for n, answer in enumerate(answers):
-            if outcome == FAILED and n == len(answers) - 1:
-                break  # it had been asked for ahead, before the answer that failed the run was read
+            if outcome and answer.first:
+                self.expected.unused = len(answers) - n
+                break
+            if outcome == FAILED and (n + 1 == len(answers) or answers[n + 1].first):
+                continue  # it had been asked for ahead, before the answer that failed the run was read
             if outcome:
                 raise Impossible(f"another request after the run's end ({outcome})")
             self.expected.throttled += answer.throttled
