@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Open addressing with linear probing over slots of 20 bytes.  The table is made for as many rows as
- * there are and never grows. */
 #include "daemon/known.h"
 
 #include <errno.h>
@@ -8,93 +6,185 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define PORTION 4096 /* rows read in one go */
+#define PORTION 2048 /* rows read in one go */
+#define AHEAD 4      /* so many are expected next, for some leave and some change */
 
 /* Words of 32 bits, which leave no gap. */
-typedef struct KnownSlot {
-        uint32_t row; /* 0: empty */
-        uint32_t mark[4];
-} KnownSlot;
+typedef struct KnownUser {
+        uint32_t row;
+        RecordMark mark;
+} KnownUser;
 
-_Static_assert(sizeof(KnownSlot) == 20, "a slot has no gaps");
+_Static_assert(sizeof(KnownUser) == 24, "a user has no gaps");
 _Static_assert(MARK_KEY_SIZE >= XXH3_SECRET_SIZE_MIN, "XXH3 takes the key as it is");
 
 void known_clear(Known *k) {
+        free(k->users);
         free(k->slots);
         *k = (Known){ 0 };
 }
 
-static RecordMark hash(const void *data, size_t len, const unsigned char secret[MARK_KEY_SIZE]) {
+static RecordMark make_mark(const void *data, size_t len,
+                            const unsigned char secret[static MARK_KEY_SIZE]) {
         XXH128_hash_t h = XXH3_128bits_withSecret(data, len, secret, MARK_KEY_SIZE);
+        RecordMark mark = { .len = len <= UINT32_MAX ? (uint32_t) len : 0 };
 
-        /* all zero would be none */
-        return (RecordMark){ .low = h.low64, .high = h.low64 || h.high64 ? h.high64 : 1 };
+        _Static_assert(sizeof mark.hash == sizeof h, "a mark holds all of the hash");
+        if (mark.len)
+                memcpy(mark.hash, &h, sizeof h);
+        return mark;
 }
 
 int known_begin(Known *k, Store *store, int64_t account, const char *context, Error *err) {
         Known fresh = { .account = account, .state = KNOWN_LOADING };
-        unsigned char mixed[sizeof(RecordMark)];
-        RecordMark about;
-        int64_t rows = 0;
+        unsigned char mixed[sizeof(XXH128_hash_t)];
+        XXH128_hash_t about;
         int r = store_mark_key(store, fresh.secret, err);
 
         known_clear(k);
         if (r == -ENOENT)
                 return 0;
-        if (r >= 0)
-                r = store_users_count(store, account, &rows, err);
         if (r < 0)
                 return r;
-        about = hash(context, strlen(context), fresh.secret);
+        about = XXH3_128bits_withSecret(context, strlen(context), fresh.secret, MARK_KEY_SIZE);
         memcpy(mixed, &about, sizeof mixed);
         for (size_t i = 0; i < MARK_KEY_SIZE; i++)
                 fresh.secret[i] ^= mixed[i % sizeof mixed];
-        fresh.size = (size_t) rows + (size_t) rows / 6 + 1; /* 6 of 7 slots are taken */
-        fresh.slots = calloc(fresh.size, sizeof *fresh.slots);
-        if (!fresh.slots) /* then all go the slow way */
-                return 0;
         *k = fresh;
         return 0;
 }
 
-/* The slot of the mark, or the empty one where it belongs. */
-static KnownSlot *probe(const Known *k, RecordMark mark) {
-        size_t i = (size_t) ((mark.low >> 32) * (uint64_t) k->size >> 32);
+/* ---- loading ---- */
 
-        while (k->slots[i].row && memcmp(k->slots[i].mark, &mark, sizeof mark) != 0)
-                i = i + 1 == k->size ? 0 : i + 1;
-        return &k->slots[i];
+/* Room for one portion more.  By halves, which costs next to nothing: what is not used is not touched. */
+static bool reserve(Known *k) {
+        size_t room = k->room + k->room / 2 + PORTION;
+        KnownUser *bigger;
+
+        if (k->room - k->count >= PORTION)
+                return true;
+        bigger = reallocarray(k->users, room, sizeof *bigger);
+        if (!bigger)
+                return false;
+        k->users = bigger;
+        k->room = room;
+        return true;
 }
 
 int known_load(Known *k, Store *store, Error *err) {
         MarkedRow rows[PORTION];
-        int64_t before = k->after;
-        size_t n = 0;
-        int r = store_users_marked(store, k->account, k->after, rows, PORTION, &n, &k->after, err);
+        size_t looked_at = 0;
+        int r;
 
+        if (!reserve(k)) { /* then all go the slow way */
+                known_clear(k);
+                return 0;
+        }
+        r = store_users_marked(store, k->account, k->after, rows, PORTION, &looked_at, err);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < n; i++) {
-                KnownSlot *slot = probe(k, rows[i].mark);
-
-                /* what does not fit merely goes the slow way */
-                if (slot->row || rows[i].row > UINT32_MAX || k->count + 1 == k->size)
-                        continue;
-                slot->row = (uint32_t) rows[i].row;
-                memcpy(slot->mark, &rows[i].mark, sizeof slot->mark);
-                k->count++;
+        for (size_t i = 0; i < looked_at; i++) {
+                k->after = rows[i].row;
+                if (rows[i].mark.len && rows[i].row <= UINT32_MAX)
+                        k->users[k->count++] = (KnownUser){ (uint32_t) rows[i].row, rows[i].mark };
         }
-        if (k->after == before)
+        k->listed += (int64_t) looked_at;
+        if (looked_at < PORTION)
                 k->state = KNOWN_LOADED;
         return 0;
 }
 
+void known_note_listed(Known *k, int64_t row) {
+        if (k->state == KNOWN_LOADED || row <= k->after) /* else it is yet to be loaded */
+                k->listed++;
+}
+
+/* ---- marks ---- */
+
 RecordMark known_mark(const Known *k, const char *data, size_t len) {
         static const RecordMark none = { 0 };
 
-        return k->state == KNOWN_OFF ? none : hash(data, len, k->secret);
+        return k->state == KNOWN_OFF ? none : make_mark(data, len, k->secret);
 }
 
-int64_t known_find(const Known *k, RecordMark mark) {
-        return k->count ? probe(k, mark)->row : 0;
+static bool same(const RecordMark *a, const RecordMark *b) {
+        return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* A record ends with a bracket, and stands in an array: that sorts out most of the others at once. */
+static bool may_be(const RecordMark *mark, const char *text, size_t len) {
+        return mark->len < len && text[mark->len - 1] == '}' &&
+               (text[mark->len] == ',' || text[mark->len] == ']');
+}
+
+/* What the bytes are the same as was one JSON value, and a value that ends with a bracket cannot go on:
+ * so that this needs no look at what they mean. */
+size_t known_expect(Known *k, const char *text, size_t len, int64_t *ret_row) {
+        for (size_t i = k->next; i < k->count && i < k->next + AHEAD; i++) {
+                const RecordMark *wanted = &k->users[i].mark;
+                RecordMark mark;
+
+                if (!may_be(wanted, text, len))
+                        continue;
+                mark = make_mark(text, wanted->len, k->secret);
+                if (same(&mark, wanted)) {
+                        k->next = i + 1;
+                        *ret_row = k->users[i].row;
+                        return wanted->len;
+                }
+        }
+        return 0;
+}
+
+/* ---- those who come out of order ---- */
+
+/* The slot that holds the mark's place, or the empty one where it belongs. */
+static uint32_t *probe(const Known *k, const RecordMark *mark) {
+        size_t i = (size_t) (mark->hash[0] * (uint64_t) k->n_slots >> 32);
+
+        while (k->slots[i] && !same(&k->users[k->slots[i] - 1].mark, mark))
+                i = i + 1 == k->n_slots ? 0 : i + 1;
+        return &k->slots[i];
+}
+
+/* Open addressing with linear probing; two of three slots are taken. */
+static bool make_slots(Known *k) {
+        if (k->slots)
+                return true;
+        if (k->state != KNOWN_LOADED || k->count == 0 || k->count >= UINT32_MAX / 2)
+                return false;
+        k->n_slots = k->count + k->count / 2 + 1;
+        k->slots = calloc(k->n_slots, sizeof *k->slots);
+        if (!k->slots)
+                return false;
+        for (size_t i = 0; i < k->count; i++) {
+                uint32_t *slot = probe(k, &k->users[i].mark);
+
+                if (!*slot)
+                        *slot = (uint32_t) i + 1;
+        }
+        return true;
+}
+
+/* Two in a row that stand in a row here: the listing goes on from there. */
+static void note_order(Known *k, size_t place) {
+        if (place == k->last)
+                k->next = place + 1;
+        k->last = place + 1;
+}
+
+int64_t known_find(Known *k, RecordMark mark) {
+        size_t place;
+
+        if (!mark.len)
+                return 0;
+        for (size_t i = k->next; i < k->count && i < k->next + AHEAD; i++)
+                if (same(&k->users[i].mark, &mark)) {
+                        k->next = i + 1;
+                        return k->users[i].row;
+                }
+        if (!make_slots(k) || (place = *probe(k, &mark)) == 0)
+                return 0;
+        note_order(k, place - 1);
+        return k->users[place - 1].row;
 }

@@ -9,32 +9,45 @@
 #include "store/store.h"
 
 /* Users that are recognised by the bytes of their records, so that a record which is the same as last
- * time is neither parsed nor looked up.  The table is read at the start of a run from the marks that
- * the database keeps with the users, and is never the truth: whoever is not in it goes the slow way.
+ * time is neither parsed nor looked up, nor even scanned where it stands behind the same one as last
+ * time.  The list is read during a run from the marks that the database keeps with the users, and is
+ * never the truth: whoever is not in it goes the slow way.
  *
- * A mark is a keyed hash (XXH3, 128 bits).  Its key is random and the database's own, mixed with all
- * that the meaning of the bytes depends on, so that marks made under other circumstances match
- * nothing.  Rows take 24 bytes each. */
+ * A mark is a length and a keyed hash (XXH3, 128 bits).  The key is random and the database's own, mixed
+ * with all that the meaning of the bytes depends on, so that marks made under other circumstances match
+ * nothing.  Users take 24 bytes each, and 6 more once the listing comes in another order. */
 typedef struct Known {
-        struct KnownSlot *slots;
-        size_t size, count;
+        struct KnownUser *users; /* in order of row, which mostly is that of the listing */
+        size_t count, room;
+        size_t next;     /* of users: who is expected next */
+        size_t last;     /* who was found last out of order, and one */
+        uint32_t *slots; /* hash table of places in users, and one; or NULL */
+        size_t n_slots;
         int64_t account, after; /* rows up to there are loaded */
+        int64_t listed;         /* users that are listed, of those */
         enum { KNOWN_OFF, KNOWN_LOADING, KNOWN_LOADED } state;
         unsigned char secret[MARK_KEY_SIZE];
 } Known;
 
 /* Makes *k, which is overwritten, ready for known_load().  context: what else the meaning of the bytes
- * depends on.  It stays KNOWN_OFF where the database has no key, or the table no room. */
+ * depends on.  It stays KNOWN_OFF where the database has no key. */
 int known_begin(Known *k, Store *store, int64_t account, const char *context, Error *err);
 
 /* Loads one portion while k->state is KNOWN_LOADING. */
 int known_load(Known *k, Store *store, Error *err);
 
-/* Frees the table; *k is all zero. */
+/* Frees the list; *k is all zero. */
 void known_clear(Known *k);
+
+/* A user has come to be listed since known_begin(): k->listed takes it into account. */
+void known_note_listed(Known *k, int64_t row);
+
+/* The length of the record that text begins with, and the user's row, if it is that of one of those who
+ * are expected next; else 0. */
+size_t known_expect(Known *k, const char *text, size_t len, int64_t *ret_row);
 
 /* The mark of a record; all zero with KNOWN_OFF. */
 RecordMark known_mark(const Known *k, const char *data, size_t len);
 
-/* The row of the user who had this mark when the table was loaded, or 0. */
-int64_t known_find(const Known *k, RecordMark mark);
+/* The row of the user with this mark, or 0, which means little until all is loaded. */
+int64_t known_find(Known *k, RecordMark mark);

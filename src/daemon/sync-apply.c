@@ -80,24 +80,21 @@ int sync_known_begin(Sync *s, Error *err) {
         return known_begin(&s->known, s->world->store, s->key, context, err);
 }
 
-static bool is_mark(RecordMark mark) {
-        return mark.low || mark.high;
-}
+/* 1: the user of this row has not changed, and that was all there is to do.  0: those whom the listing
+ * names twice, or did last time, go the slow way. */
+static int recognise(Sync *s, int64_t row, Error *err) {
+        int r;
 
-/* *ret: the record is that of a user who has not changed, and that was all there is to do.  Those whom
- * the listing names twice, or did last time, go the slow way. */
-static int recognise(Sync *s, RecordMark mark, bool *ret, Error *err) {
-        int64_t row = is_mark(mark) ? known_find(&s->known, mark) : 0;
-
-        if (!row || idset_contains(&s->seen, (uint64_t) row) ||
-            idset_contains(&s->memory->contested, (uint64_t) row))
+        if (!row || idset_contains(&s->memory->contested, (uint64_t) row))
                 return 0;
-        if (idset_add(&s->seen, (uint64_t) row) < 0)
+        r = idset_add(&s->seen, (uint64_t) row);
+        if (r < 0)
                 return error_set(err, -ENOMEM, "out of memory");
+        if (r == IDSET_PRESENT)
+                return 0;
         s->pages_without_news = 0;
         s->recognised++;
-        *ret = true;
-        return 0;
+        return 1;
 }
 
 /* A baseline has brought somebody new, or back: that is not told, nor is anything else of them in this
@@ -120,6 +117,7 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
         if (r < 0)
                 return r;
         s->counters.added++;
+        known_note_listed(&s->known, *ret_row);
         if (!sync_arrivals_are_news(s))
                 return bring_quietly(s, *ret_row, err);
         return sync_tell_user(s, USER_CHANGE_ADDED, NULL, u, NULL, &dates, now, err);
@@ -127,8 +125,8 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
 
 /* The user is as before: what is to be written is at most the mark, and that nobody is missing. */
 static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *err) {
-        bool other = is_mark(mark) && (old->mark.low != mark.low || old->mark.high != mark.high);
-        bool renews = other && is_mark(old->mark);
+        bool other = mark.len && memcmp(&old->mark, &mark, sizeof mark) != 0;
+        bool renews = other && old->mark.len;
         int r;
 
         if (old->missing == 0 && (!other || (renews && !s->confirms)))
@@ -157,9 +155,10 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
         r = store_user_update(s->world->store, &fresh, err);
         if (r < 0)
                 return r;
-        if (former)
+        if (former) {
                 s->counters.added++;
-        else
+                known_note_listed(&s->known, old->row);
+        } else
                 s->counters.changed++;
 
         if (former && !sync_arrivals_are_news(s))
@@ -254,18 +253,14 @@ static int apply_unreadable(Sync *s, const User *u, const Error *why, Error *err
         return 0;
 }
 
-int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
+/* The record has to be read. */
+static int apply_read(Sync *s, const SourceRecord *record, RecordMark mark, Error *err) {
         CLEANUP(user_clearp) User u = { 0 };
         CLEANUP(stored_user_clearp) StoredUser old = { 0 };
-        RecordMark mark = known_mark(&s->known, record->data, record->len);
-        bool recognised = false;
         Error why = { 0 };
         int64_t row;
-        int r = recognise(s, mark, &recognised, err);
+        int r = s->source->record(s->account, record, &u, &why);
 
-        if (r < 0 || recognised)
-                return r;
-        r = s->source->record(s->account, record, &u, &why);
         switch (r) {
         case RECORD_USER:
                 break;
@@ -299,4 +294,19 @@ int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
         s->pages_without_news = 0;
         return idset_add(&s->seen, (uint64_t) row) < 0 ? error_set(err, -ENOMEM, "out of memory")
                                                        : 0;
+}
+
+int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
+        RecordMark mark;
+        int r = recognise(s, record->row, err);
+
+        if (r != 0)
+                return r;
+        mark = known_mark(&s->known, record->data, record->len);
+        r = recognise(s, known_find(&s->known, mark), err);
+        if (r != 0)
+                return r;
+        if (s->known.state == KNOWN_LOADING) /* it may yet turn out to be known */
+                return -EAGAIN;
+        return apply_read(s, record, mark, err);
 }

@@ -156,7 +156,10 @@ int sync_gone_step(Sync *s, Error *err) {
         int r;
 
         if (s->gone.after == 0) {
-                r = store_users_count(s->world->store, s->key, &s->gone.listed, err);
+                s->gone.listed = s->known.listed;
+                r = s->known.state == KNOWN_LOADED
+                            ? 0
+                            : store_users_count(s->world->store, s->key, &s->gone.listed, err);
                 if (r < 0)
                         return r;
                 s->gone.accepted = s->state.removals_accepted;

@@ -132,7 +132,8 @@ void sync_drop_pages(Sync *s);
 
 /* sync-apply.c: begins to load who is known by the bytes of the record. */
 int sync_known_begin(Sync *s, Error *err);
-/* Compares one record with the snapshot and writes what differs. <0: the run fails. */
+/* Compares one record with the snapshot and writes what differs.  -EAGAIN: not before more of what is
+ * known is loaded; -EBADMSG: the listing is not ours; other errors are the database's. */
 int sync_apply_record(Sync *s, const SourceRecord *record, Error *err);
 /* Those that were kept back and did not come again. */
 int sync_apply_deferred(Sync *s, Error *err);

@@ -108,13 +108,13 @@ static void begin_page(Sync *s, SyncPage *p) {
         sync_go_on_later(s);
 }
 
-/* Applies records of the page at hand for a while. */
+/* Applies records of the page at hand for a while.  -EAGAIN: more of what is known is needed first. */
 static int apply_records(Sync *s, Error *err) {
         const SourcePage *page = &s->hand.said.page;
         uint64_t until = sync_now(CLOCK_MONOTONIC) + PORTION;
 
         while (s->hand.at < page->n_records) {
-                int r = sync_apply_record(s, &page->records[s->hand.at++], err);
+                int r = sync_apply_record(s, &page->records[s->hand.at], err);
 
                 if (s->finished)
                         return SYNC_DONE;
@@ -124,6 +124,7 @@ static int apply_records(Sync *s, Error *err) {
                 }
                 if (r < 0)
                         return r;
+                s->hand.at++;
                 if (s->hand.at % PORTION_RECORDS == 0 && sync_now(CLOCK_MONOTONIC) > until)
                         return SYNC_MORE;
         }
@@ -175,26 +176,28 @@ static int end_page(Sync *s, Error *err) {
         return SYNC_DONE;
 }
 
+static int page_step(Sync *s, Error *err) {
+        int r = apply_records(s, err);
+
+        return r != SYNC_DONE || s->finished ? r : end_page(s, err);
+}
+
+/* What is known is read while there is no page to apply, and when a record is not found in it. */
 int sync_pages_step(Sync *s, Error *err) {
-        int r;
+        int r = s->hand.there ? page_step(s, err) : -EAGAIN;
 
-        if (s->known.state == KNOWN_LOADING) {
+        if (r == -EAGAIN && s->known.state == KNOWN_LOADING)
                 r = known_load(&s->known, s->world->store, err);
-                return r < 0 ? r : SYNC_MORE;
-        }
-        if (!s->hand.there && s->early.there) { /* it has waited for the table alone */
-                SyncPage next = s->early;
-
-                s->early = (SyncPage){ 0 };
-                take_answer(s, &next);
-                return SYNC_DONE;
-        }
-        if (!s->hand.there)
-                return SYNC_DONE;
-        r = apply_records(s, err);
-        if (r != SYNC_DONE || s->finished)
+        if (r < 0 && r != -EAGAIN)
                 return r;
-        return end_page(s, err);
+        return r == SYNC_MORE || s->known.state == KNOWN_LOADING || s->hand.there ? SYNC_MORE
+                                                                                  : SYNC_DONE;
+}
+
+static size_t expect(void *userdata, const char *text, size_t len, int64_t *ret_row) {
+        Sync *s = userdata;
+
+        return known_expect(&s->known, text, len, ret_row);
 }
 
 /* ---- an answer ---- */
@@ -266,13 +269,13 @@ static void on_answer(const HttpResult *res, void *userdata) {
         Error err = { 0 };
 
         s->call = NULL;
-        if (s->source->answer(res, s->continuation != NULL, time_now_ms(), &answer.said, &err) <
-            0) {
+        if (s->source->answer(res, s->continuation != NULL, time_now_ms(),
+                              &(SourceExpect){ expect, s }, &answer.said, &err) < 0) {
                 sync_fail_page(s, err.msg);
                 return;
         }
         answer.body = http_take_body(res);
-        if (s->hand.there || s->known.state == KNOWN_LOADING)
+        if (s->hand.there)
                 s->early = answer;
         else
                 take_answer(s, &answer);

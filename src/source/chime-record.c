@@ -90,11 +90,12 @@ static int read_token(const SourceRecord *value, char **ret, Error *err) {
         return *ret ? 0 : out_of_memory(err);
 }
 
-int chime_page(const char *body, size_t len, SourcePage *ret, Error *err) {
+int chime_page(const char *body, size_t len, const SourceExpect *expect, SourcePage *ret,
+               Error *err) {
         CLEANUP(page_cut_clear) PageCut cut = { 0 };
         CLEANUP_FREE char *next = NULL;
         const PageMember *token = NULL;
-        int r = page_cut(body, len, "Users", &cut, err);
+        int r = page_cut(body, len, "Users", expect, &cut, err);
 
         if (r < 0)
                 return r;

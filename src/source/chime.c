@@ -312,7 +312,7 @@ static void read_no_page(const HttpResult *res, const Error *why, SourceAnswer *
 }
 
 static int chime_answer(const HttpResult *res, bool had_continuation, int64_t now_ms,
-                        SourceAnswer *ret, Error *err) {
+                        const SourceExpect *expect, SourceAnswer *ret, Error *err) {
         Error why = { 0 };
         int r;
 
@@ -322,7 +322,7 @@ static int chime_answer(const HttpResult *res, bool had_continuation, int64_t no
         else if (res->status != 200)
                 read_error(res, had_continuation, now_ms, ret);
         else {
-                r = chime_page(res->body, res->body_len, &ret->page, &why);
+                r = chime_page(res->body, res->body_len, expect, &ret->page, &why);
                 if (r == -ENOMEM)
                         return error_set(err, r, "out of memory");
                 if (r < 0)

@@ -127,7 +127,7 @@ static bool scan_name(Scan *s, SourceRecord *ret) {
         if (!scan_string(s, true))
                 return false;
         if (ret)
-                *ret = (SourceRecord){ start, (size_t) (s->p - 1 - start) };
+                *ret = (SourceRecord){ .data = start, .len = (size_t) (s->p - 1 - start) };
         return scan_char(s, ':');
 }
 
@@ -246,7 +246,7 @@ static bool scan_value(Scan *s, unsigned outer, SourceRecord *ret) {
                         return false;
         } while (n.depth > 0);
 
-        *ret = (SourceRecord){ start, (size_t) (s->p - start) };
+        *ret = (SourceRecord){ .data = start, .len = (size_t) (s->p - start) };
         return true;
 }
 
@@ -267,8 +267,21 @@ static int grow(PageCut *p, size_t *size) {
         return 0;
 }
 
+/* The element at the cursor. */
+static bool cut_element(Scan *s, const SourceExpect *expect, SourceRecord *ret) {
+        int64_t row = 0;
+        size_t len =
+                expect ? expect->expect(expect->userdata, s->p, (size_t) (s->end - s->p), &row) : 0;
+
+        if (len == 0)
+                return scan_value(s, 2, ret);
+        *ret = (SourceRecord){ s->p, len, row };
+        s->p += len;
+        return true;
+}
+
 /* The elements of the array at the cursor.  0 with s->why set if it is not right. */
-static int cut_array(Scan *s, PageCut *p) {
+static int cut_array(Scan *s, const SourceExpect *expect, PageCut *p) {
         size_t size = 0;
 
         assert(*s->p == '[');
@@ -285,7 +298,7 @@ static int cut_array(Scan *s, PageCut *p) {
                 }
                 if (grow(p, &size) < 0)
                         return -ENOMEM;
-                if (!scan_value(s, 2, &p->elements[p->n_elements]))
+                if (!cut_element(s, expect, &p->elements[p->n_elements]))
                         return 0;
                 p->n_elements++;
                 skip_space(s);
@@ -322,7 +335,8 @@ typedef enum ArrayState {
 } ArrayState;
 
 /* The object at the cursor. */
-static int cut_object(Scan *s, const char *array, PageCut *p, ArrayState *state) {
+static int cut_object(Scan *s, const char *array, const SourceExpect *expect, PageCut *p,
+                      ArrayState *state) {
         PageMember m = { 0 };
 
         if (!scan_char(s, '{'))
@@ -346,7 +360,7 @@ static int cut_object(Scan *s, const char *array, PageCut *p, ArrayState *state)
                         if (!scan_value(s, 1, &m.value))
                                 return 0;
                 } else {
-                        int r = cut_array(s, p);
+                        int r = cut_array(s, expect, p);
 
                         if (r < 0 || s->why)
                                 return r;
@@ -361,7 +375,8 @@ static int cut_object(Scan *s, const char *array, PageCut *p, ArrayState *state)
         return 0;
 }
 
-int page_cut(const char *text, size_t len, const char *array, PageCut *ret, Error *err) {
+int page_cut(const char *text, size_t len, const char *array, const SourceExpect *expect,
+             PageCut *ret, Error *err) {
         CLEANUP(page_cut_clear) PageCut p = { 0 };
         Scan s = { .start = text, .p = text, .end = text + len };
         ArrayState state = ARRAY_ABSENT;
@@ -372,7 +387,7 @@ int page_cut(const char *text, size_t len, const char *array, PageCut *ret, Erro
                 return error_set(err, -EBADMSG, "is empty");
         if (*s.p != '{')
                 return error_set(err, -EBADMSG, "is no JSON object");
-        if (cut_object(&s, array, &p, &state) < 0)
+        if (cut_object(&s, array, expect, &p, &state) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
         if (!s.why) {
                 skip_space(&s);

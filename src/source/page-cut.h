@@ -36,9 +36,10 @@ typedef struct PageCut {
 void page_cut_clear(PageCut *p);
 
 /* Cuts text (of len bytes, NUL or no NUL behind it) at its member `array`, which must be there
- * exactly once.  *ret is overwritten, and empty on failure.  Returns 0, -EBADMSG with a clause in
- * err that fits behind "the answer …", or -ENOMEM. */
-int page_cut(const char *text, size_t len, const char *array, PageCut *ret, Error *err);
+ * exactly once.  expect (may be NULL) is asked first for each element.  *ret is overwritten, and empty
+ * on failure.  Returns 0, -EBADMSG with a clause in err that fits behind "the answer …", or -ENOMEM. */
+int page_cut(const char *text, size_t len, const char *array, const SourceExpect *expect,
+             PageCut *ret, Error *err);
 
 /* Whether a member is called name, which is ASCII. */
 bool page_member_is(const PageMember *m, const char *name);

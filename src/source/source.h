@@ -36,7 +36,16 @@ typedef enum SourceVerdict {
 typedef struct SourceRecord {
         const char *data;
         size_t len;
+        int64_t row; /* of the user whom SourceExpect has recognised; 0: it is to be read */
 } SourceRecord;
+
+/* Recognises a record that is expected where it stands, so that its bytes need not be looked at: returns
+ * its length, and its row in *ret_row, if text (of len bytes) begins with it, else 0.  It must be the
+ * same, byte by byte, as one that was found to be whole before. */
+typedef struct SourceExpect {
+        size_t (*expect)(void *userdata, const char *text, size_t len, int64_t *ret_row);
+        void *userdata;
+} SourceExpect;
 
 /* A page, cut into records that are not yet read. */
 typedef struct SourcePage {
@@ -72,9 +81,10 @@ typedef struct Source {
                        Error *err);
 
         /* Classifies an answer and cuts the page.  Anything that is not a whole page of users is not
-         * SOURCE_PAGE.  had_continuation: the request named one.  *ret is cleared first; -ENOMEM. */
+         * SOURCE_PAGE.  had_continuation: the request named one; expect may be NULL.  *ret is cleared
+         * first; -ENOMEM. */
         int (*answer)(const HttpResult *res, bool had_continuation, int64_t now_ms,
-                      SourceAnswer *ret, Error *err);
+                      const SourceExpect *expect, SourceAnswer *ret, Error *err);
 
         /* Reads one record into *u (cleared first).  Returns a SourceRecordState, with a clause in err
          * that names the member but never shows its value unless RECORD_USER; or -ENOMEM. */

@@ -38,7 +38,7 @@ static int bind_fields(sqlite3_stmt *st, const User *u) {
 
 /* As bytes, in this machine's order: read on another, they are merely unknown. */
 static int bind_mark(sqlite3_stmt *st, int pos, RecordMark mark) {
-        if (mark.low == 0 && mark.high == 0)
+        if (mark.len == 0)
                 return sqlite3_bind_null(st, pos);
         return sqlite3_bind_blob(st, pos, &mark, sizeof mark, SQLITE_TRANSIENT);
 }
@@ -211,9 +211,8 @@ int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err
 }
 
 int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
-                       size_t *ret_n, int64_t *ret_after, Error *err) {
+                       size_t *ret_n, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int64_t row = after;
         size_t n = 0;
         int r = store_stmt(s, STMT_USERS_MARKED, &st, err);
 
@@ -222,17 +221,16 @@ int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows
         if (sqlite3_bind_int64(st, 1, account) | sqlite3_bind_int64(st, 2, after) |
             sqlite3_bind_int64(st, 3, (int64_t) max))
                 return store_error(s, err, "reading the users");
-        while ((r = store_step(s, st, "reading the users", err)) == STMT_ROW) {
-                RecordMark mark = column_mark(st, 1);
+        while (n < max && (r = store_step(s, st, "reading the users", err)) == STMT_ROW) {
+                static const RecordMark none = { 0 };
+                bool missing = sqlite3_column_int64(st, 2) != 0;
 
-                row = sqlite3_column_int64(st, 0);
-                if ((mark.low || mark.high) && sqlite3_column_int64(st, 2) == 0)
-                        rows[n++] = (MarkedRow){ .row = row, .mark = mark };
+                rows[n++] = (MarkedRow){ .row = sqlite3_column_int64(st, 0),
+                                         .mark = missing ? none : column_mark(st, 1) };
         }
         if (r < 0)
                 return r;
         *ret_n = n;
-        *ret_after = row;
         (void) sqlite3_db_release_memory(s->db); /* the pages are not looked at again */
         return 0;
 }

@@ -88,11 +88,11 @@ typedef enum StoreLookup {
         STORE_FORMER,     /* in `former_users` */
 } StoreLookup;
 
-/* A hash of the bytes of the record that a user was last read from; all zero: there is none.  It goes
- * with whatever else changes the row, so that it never vouches for what is no longer there; to forget
- * one only costs time. */
+/* The length of the record that a user was last read from, and a hash of its bytes; all zero: there is
+ * none.  It goes with whatever else changes the row, so that it never vouches for what is no longer
+ * there; to forget one only costs time. */
 typedef struct RecordMark {
-        uint64_t low, high;
+        uint32_t len, hash[4];
 } RecordMark;
 
 /* As a number of listings that lacked a user: the removal was due, and is held. */
@@ -141,13 +141,13 @@ int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err
 
 typedef struct MarkedRow {
         int64_t row;
-        RecordMark mark;
+        RecordMark mark; /* of somebody who is not missing; else none */
 } MarkedRow;
 
-/* Up to max users of the account who have a mark and a row above after, in order of row; their number
- * in *ret_n.  Reads an index only.  *ret_after: rows up to there were looked at. */
+/* Up to max listed users of the account with a row above after, in order of row; their number in
+ * *ret_n.  Reads an index only. */
 int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
-                       size_t *ret_n, int64_t *ret_after, Error *err);
+                       size_t *ret_n, Error *err);
 int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
 
 /* One line of the view status_counts; texts may be NULL. */

@@ -67,7 +67,7 @@ static void check_source(const HttpResult *res, bool had_continuation) {
         CLEANUP(source_answer_clear) SourceAnswer a = { 0 };
         Error err = { 0 };
 
-        demand(source_find("chime")->answer(res, had_continuation, NOW, &a, &err) == 0);
+        demand(source_find("chime")->answer(res, had_continuation, NOW, NULL, &a, &err) == 0);
         demand(a.retry_after <= USEC_PER_HOUR);
         if (a.verdict == SOURCE_PAGE) {
                 demand(res->failure == HTTP_ANSWERED && res->status == 200);

@@ -226,7 +226,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CLEANUP(page_cut_clear) PageCut p = { 0 };
         Error err = { 0 };
 
-        if (page_cut((const char *) data, size, "Users", &p, &err) < 0)
+        if (page_cut((const char *) data, size, "Users", NULL, &p, &err) < 0)
                 return 0;
         for (size_t i = 0; i + 1 < p.n_elements && i < EVENTS_MAX; i += 2) {
                 User old = { 0 }, new = { 0 };

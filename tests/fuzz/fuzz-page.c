@@ -132,7 +132,7 @@ static json_object *to_json(const User *u) {
 static void check_round_trip(const Source *source, const User *u) {
         CLEANUP_JSON json_object *o = to_json(u);
         const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-        SourceRecord record = { text, strlen(text) };
+        SourceRecord record = { .data = text, .len = strlen(text) };
         User again = { 0 };
         Error err = { 0 };
 
@@ -244,7 +244,7 @@ static void check_answer(const Source *source, const char *body, size_t len, boo
         CLEANUP(source_answer_clear) SourceAnswer a = { 0 };
         Error err = { 0 };
 
-        demand(source->answer(&res, false, 0, &a, &err) == 0);
+        demand(source->answer(&res, false, 0, NULL, &a, &err) == 0);
         if (a.verdict == SOURCE_PAGE) {
                 demand(cut);
                 demand(!a.page.next || (*a.page.next && strlen(a.page.next) <= 64u << 10));
@@ -255,6 +255,42 @@ static void check_answer(const Source *source, const char *body, size_t len, boo
         demand(*a.error && fuzz_is_clean(a.error));
         if (strchr("{[\"", body[strspn(body, " \t\r\n")])) /* meant as JSON: personal data */
                 demand(!strstr(a.error, CANARY));
+}
+
+/* The objects of a page that was cut, in their order. */
+typedef struct Last {
+        const PageCut *page;
+        size_t next;
+} Last;
+
+static size_t expect_same(void *userdata, const char *text, size_t len, int64_t *ret_row) {
+        Last *last = userdata;
+        const SourceRecord *e = &last->page->elements[last->next];
+
+        if (last->next == last->page->n_elements)
+                return 0;
+        last->next++;
+        if (*e->data != '{' || e->len > len || memcmp(text, e->data, e->len) != 0)
+                return 0;
+        *ret_row = (int64_t) last->next;
+        return e->len;
+}
+
+/* Recognised records are cut where the others are. */
+static void check_expected(const char *text, size_t len, const PageCut *page) {
+        CLEANUP(page_cut_clear) PageCut again = { 0 };
+        Last last = { page, 0 };
+        Error err = { 0 };
+
+        demand(page_cut(text, len, ARRAY, &(SourceExpect){ expect_same, &last }, &again, &err) ==
+               0);
+        demand(again.n_elements == page->n_elements && again.n_members == page->n_members);
+        for (size_t i = 0; i < page->n_elements; i++) {
+                const SourceRecord *a = &page->elements[i], *b = &again.elements[i];
+
+                demand(a->data == b->data && a->len == b->len);
+                demand(b->row == (*a->data == '{' ? (int64_t) i + 1 : 0));
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -271,12 +307,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 memcpy(exact, data, size);
         memcpy(body, exact, size);
         body[size] = '\0';
-        r = page_cut(exact, size, ARRAY, &p, &err);
+        r = page_cut(exact, size, ARRAY, NULL, &p, &err);
         json = is_json(body, size);
         by_json_c = fuzz_json(exact, size, &whole);
 
         if (r == 0) {
                 demand(json);
+                check_expected(exact, size, &p);
                 if (by_json_c) {
                         compare_elements(&p, whole);
                         compare_members(&p, whole);

@@ -104,7 +104,7 @@ static SourceAnswer answer_of(long status, const char *body, bool had_continuati
         SourceAnswer a = { 0 };
         Error err = { 0 };
 
-        assert_ok(chime()->answer(&res, had_continuation, NOW, &a, &err), err);
+        assert_ok(chime()->answer(&res, had_continuation, NOW, NULL, &a, &err), err);
         return a;
 }
 
@@ -507,7 +507,7 @@ static void test_no_answer(void **state) {
                 SourceAnswer a = { 0 };
                 Error err = { 0 };
 
-                assert_ok(chime()->answer(&res, true, NOW, &a, &err), err);
+                assert_ok(chime()->answer(&res, true, NOW, NULL, &a, &err), err);
                 assert_int_equal(a.verdict, cases[i].verdict);
                 assert_string_equal(a.error, cases[i].failure == HTTP_TLS
                                                      ? "why; check ca_file and the name in endpoint"
@@ -526,7 +526,7 @@ static int record_of(const char *text, User *u, Error *err) {
 
         assert_non_null(copy);
         memcpy(copy, text, len);
-        r = chime()->record(&a, &(SourceRecord){ copy, len }, u, err);
+        r = chime()->record(&a, &(SourceRecord){ .data = copy, .len = len }, u, err);
         assert_true(r >= 0);
         return r;
 }

@@ -19,7 +19,7 @@ static int cut(const char *text, size_t len, char **copy, PageCut *ret, Error *e
         *copy = malloc(len + !len);
         assert_non_null(*copy);
         memcpy(*copy, text, len);
-        return page_cut(*copy, len, ARRAY, ret, err);
+        return page_cut(*copy, len, ARRAY, NULL, ret, err);
 }
 
 /* ---- good pages ---- */
@@ -228,7 +228,7 @@ static void check_nested(const char *before, const char *open, const char *close
         CLEANUP(page_cut_clear) PageCut p = { 0 };
         CLEANUP_FREE char *text = nested(before, open, close, n, after);
         Error err = { .msg = "" };
-        int r = page_cut(text, strlen(text), ARRAY, &p, &err);
+        int r = page_cut(text, strlen(text), ARRAY, NULL, &p, &err);
 
         if (!clause)
                 assert_ok(r, err);
