@@ -68,12 +68,14 @@ static void print_status(Report *r, FILE *f) {
 
         for (size_t i = 0; i < r->config->n_accounts; i++) {
                 AccountState state = { 0 };
-                int64_t n = 0;
+                ScheduleView view;
 
-                if (store_account_get(r->store, r->keys[i], &state, NULL) < 0 ||
-                    store_users_count(r->store, r->keys[i], &n, NULL) < 0)
+                if (!schedule_view(r->schedule, i, &view) ||
+                    store_account_get(r->store, view.key, &state, NULL) < 0)
                         continue;
-                users += n;
+                if (view.users < 0)
+                        (void) store_users_count(r->store, view.key, &view.users, NULL);
+                users += view.users > 0 ? view.users : 0;
                 if (state.failures > 0) {
                         failing++;
                         name = r->config->accounts[i].name;

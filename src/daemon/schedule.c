@@ -212,7 +212,7 @@ static int job_new(Schedule *s, const AccountConfig *account, int64_t key, Job *
 
         if (!j)
                 return error_set(err, -ENOMEM, "out of memory");
-        *j = (Job){ .schedule = s, .account = account, .key = key };
+        *j = (Job){ .schedule = s, .account = account, .key = key, .memory.users = -1 };
         pace_init(&j->memory.pace, account->requests_per_second, now_monotonic());
         r = sd_event_add_time_relative(s->world->event, &j->timer, CLOCK_BOOTTIME, 0, 0, on_timer,
                                        j);
@@ -366,7 +366,8 @@ bool schedule_view(const Schedule *s, size_t i, ScheduleView *ret) {
         if (i >= s->n)
                 return false;
         j = s->jobs[i];
-        *ret = (ScheduleView){ j->account, j->key, j->state, j->runs, job_delay_ms(j), j->run };
+        *ret = (ScheduleView){ j->account,      j->key, j->state,       j->runs,
+                               job_delay_ms(j), j->run, j->memory.users };
         return true;
 }
 

@@ -42,6 +42,7 @@ typedef struct ScheduleView {
         uint64_t runs;       /* started so far; of one that runs, its number */
         int64_t next_run_ms; /* until it is due; 0 unless it is idle, -1: unknown */
         Sync *run;           /* NULL unless it runs */
+        int64_t users;       /* that are listed; negative: not known, count them */
 } ScheduleView;
 
 /* The accounts in the order of the configuration; false: there is no account i. */

@@ -146,6 +146,7 @@ static void complete(Sync *s) {
         }
         s->finished = true;
         s->result.outcome = RUN_COMPLETE;
+        s->memory->users = s->gone.listed - s->counters.removed;
         remember_use(s);
         idset_clear(&s->memory->contested);
         s->memory->contested = s->contested;
@@ -270,6 +271,7 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
                      .confirms = memory->unconfirmed == 0,
                      .page = 1 };
         assert(s->source); /* the configuration was checked */
+        memory->users = -1;
         r = make_sources(s, err);
         if (r >= 0)
                 r = s->source->scope(account, &s->scope, err);

@@ -22,6 +22,7 @@ typedef struct SyncMemory {
         Pace pace;
         IdSet contested; /* rows that the last listing named twice, not the same way */
         int64_t skipped; /* records that the last listing had and that could not be read */
+        int64_t users;   /* that are listed; negative: not known, for a run may have changed that */
         unsigned unconfirmed,
                 unconfirmed_next; /* runs to come that do not renew marks; see sync.c */
 } SyncMemory;

@@ -25,7 +25,8 @@
 #endif
 
 #define HTTP_HEADERS_MAX (256u << 10)
-#define HTTP_BODY_FIRST (16u << 10) /* the first allocation; doubled as need be */
+#define HTTP_BODY_FIRST (16u << 10)  /* the first allocation; doubled as need be */
+#define HTTP_BODY_BELIEVED (1 << 20) /* that many bytes are got at once if they are announced */
 #define HTTP_RECEIVE_SIZE (128L << 10)
 /* Connections to one host at a time, as many as accounts may sync at once: a call must not use up
  * its time waiting for a connection.  And how many idle ones are kept. */
@@ -87,9 +88,18 @@ static void call_free(HttpCall *c) {
 }
 DEFINE_CLEANUP(HttpCall *, call_free)
 
+/* How much room to begin with: as much as was announced, which is not to be believed blindly. */
+static size_t body_first(const HttpCall *c) {
+        curl_off_t announced = -1;
+
+        (void) curl_easy_getinfo(c->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+        return announced > 0 && announced < HTTP_BODY_BELIEVED ? (size_t) announced + 1
+                                                               : HTTP_BODY_FIRST;
+}
+
 /* Room for need bytes and a NUL. */
 static bool body_reserve(HttpCall *c, size_t need) {
-        size_t size = c->body_size ? c->body_size : HTTP_BODY_FIRST;
+        size_t size = c->body_size ? c->body_size : body_first(c);
         char *bigger;
 
         if (need < c->body_size)
