@@ -20,7 +20,8 @@ typedef struct Reader {
         const Sink *sink;
         int64_t cursor;
         bool unsaved; /* the cursor is not yet in the database */
-        sd_event_source *step, *timer;
+        PortionSource step;
+        sd_event_source *timer;
         unsigned failures; /* in a row */
 } Reader;
 
@@ -91,10 +92,9 @@ static Portion tell_portion(Reader *r) {
         return empty ? PORTION_EMPTY : PORTION_TOLD;
 }
 
-static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
+static int on_step(void *userdata) {
         Reader *r = userdata;
 
-        (void) usec;
         /* The transaction of a run is open: what is in it may yet be undone.  Its commit pokes. */
         if (store_in_transaction(r->deliver->store))
                 return 0;
@@ -102,7 +102,8 @@ static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
         case PORTION_EMPTY:
                 return 0;
         case PORTION_TOLD:
-                return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+                portion_arm(&r->step);
+                return 0;
         case PORTION_FAILED:
                 break;
         }
@@ -117,7 +118,8 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
 
         (void) source;
         (void) usec;
-        return sd_event_source_set_enabled(r->step, SD_EVENT_ONESHOT);
+        portion_arm(&r->step);
+        return 0;
 }
 
 static int reader_open(Reader *r, sd_event *event, Error *err) {
@@ -125,17 +127,15 @@ static int reader_open(Reader *r, sd_event *event, Error *err) {
 
         if (rc < 0)
                 return rc;
-        rc = portion_add(event, &r->step, on_step, r);
-        if (rc >= 0)
-                rc = sd_event_add_time_relative(event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_retry,
-                                                r);
+        r->step = (PortionSource){
+                .event = event, .on_portion = on_step, .userdata = r, .description = "deliver-step"
+        };
+        rc = sd_event_add_time_relative(event, &r->timer, CLOCK_MONOTONIC, 0, 0, on_retry, r);
         if (rc >= 0)
                 rc = sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
         if (rc < 0)
                 return error_set(err, rc, "cannot set up delivery: %s", strerror(-rc));
-        (void) sd_event_source_set_exit_on_failure(r->step, true);
         (void) sd_event_source_set_exit_on_failure(r->timer, true);
-        (void) sd_event_source_set_description(r->step, "deliver-step");
         (void) sd_event_source_set_description(r->timer, "deliver-retry");
         return 0;
 }
@@ -164,7 +164,7 @@ void deliver_free(Deliver *d) {
         if (!d)
                 return;
         for (size_t i = 0; i < n_sinks && d->readers; i++) {
-                (void) sd_event_source_disable_unref(d->readers[i].step);
+                portion_disarm(&d->readers[i].step);
                 (void) sd_event_source_disable_unref(d->readers[i].timer);
         }
         free(d->readers);
@@ -178,7 +178,7 @@ void deliver_set_minimal(Deliver *d, bool minimal) {
 void deliver_poke(Deliver *d) {
         for (size_t i = 0; i < d->n; i++)
                 if (d->readers[i].failures == 0) /* else its timer wakes it */
-                        (void) sd_event_source_set_enabled(d->readers[i].step, SD_EVENT_ONESHOT);
+                        portion_arm(&d->readers[i].step);
 }
 
 bool deliver_drain(Deliver *d) {

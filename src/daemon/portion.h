@@ -3,11 +3,21 @@
 
 #include <systemd/sd-event.h>
 
-/* A source for work that is done in portions: its handler runs once each time that it is enabled
- * (SD_EVENT_ONESHOT, as it is to begin with), after whatever else is waiting by then.
+/* Work that is done in portions: once it is armed, its handler runs in a later turn of the loop, after
+ * whatever else was waiting, and may arm it again.
  *
- * It is a timer that is always due.  A defer source would not do: sd_event_add_defer(3) counts as
- * pending since it was made, so that one which enables itself again goes before every younger source,
- * be it a timer, an answer or a signal, until it is done.  Returns 0 or -errno. */
-int portion_add(sd_event *event, sd_event_source **ret, sd_event_time_handler_t on_portion,
-                void *userdata);
+ * Each portion is a defer source of its own.  sd_event_add_defer(3) counts as pending since it was made,
+ * so that one source which enabled itself again would go before every younger one, be it a timer, an
+ * answer or a signal, until all is done.  A timer that is always due would do, and costs two system
+ * calls each time. */
+typedef struct PortionSource {
+        sd_event *event;                   /* borrowed */
+        sd_event_source *source;           /* of the next portion; NULL: there is none to do */
+        int (*on_portion)(void *userdata); /* <0 ends the loop with that error */
+        void *userdata;
+        const char *description;
+} PortionSource;
+
+/* Does nothing if it is armed already.  Without memory the loop ends with that error. */
+void portion_arm(PortionSource *p);
+void portion_disarm(PortionSource *p);

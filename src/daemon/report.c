@@ -95,7 +95,7 @@ static void tell_status(Report *r) {
         CLEANUP_FREE char *text = NULL;
         char clean[512];
         size_t len = 0;
-        FILE *f = open_memstream(&text, &len);
+        FILE *f = service_is_managed() ? open_memstream(&text, &len) : NULL;
 
         if (!f)
                 return;

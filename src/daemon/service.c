@@ -2,6 +2,7 @@
 #include "daemon/service.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -9,6 +10,10 @@
 
 void service_ready(void) {
         (void) sd_notify(0, "READY=1");
+}
+
+bool service_is_managed(void) {
+        return getenv("NOTIFY_SOCKET");
 }
 
 void service_status(const char *sentence) {

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
+
 /* What systemd is told (sd_notify(3)); nothing happens where no service manager listens. */
 void service_ready(void);
+/* Whether one listens. */
+bool service_is_managed(void);
 void service_status(const char *sentence);
 /* With the monotonic time, as Type=notify-reload wants it. */
 void service_reloading(void);

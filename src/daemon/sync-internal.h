@@ -4,6 +4,7 @@
 /* Shared by sync*.c and nobody else. */
 
 #include "daemon/known.h"
+#include "daemon/portion.h"
 #include "daemon/sync.h"
 #include "source/source.h"
 
@@ -51,7 +52,7 @@ struct Sync {
 
         HttpCall *call;
         sd_event_source *timer; /* pace and backoff; patience with those who have the keys */
-        sd_event_source *step;  /* work that goes on in the next turn of the loop */
+        PortionSource step;     /* work that goes on in the next turn of the loop */
         char *continuation;
         uint64_t token_seed; /* mixes the token hashes of this run */
         IdSet tokens;        /* continuations that were seen in this listing */
@@ -103,8 +104,6 @@ typedef struct Deferred {
 void sync_fail(Sync *s, const Error *why);
 /* A read or write of the database failed, which all runs must hear of. */
 void sync_fail_store(Sync *s, const Error *why);
-/* There is more to do, in the next turn of the loop. */
-void sync_go_on_later(Sync *s);
 /* Microseconds. */
 uint64_t sync_now(clockid_t clock);
 

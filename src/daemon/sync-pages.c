@@ -105,7 +105,7 @@ static void begin_page(Sync *s, SyncPage *p) {
         s->renewed = false;
         pace_succeeded(&s->memory->pace);
         ask_ahead(s);
-        sync_go_on_later(s);
+        portion_arm(&s->step);
 }
 
 /* Applies records of the page at hand for a while.  -EAGAIN: more of what is known is needed first. */
@@ -143,7 +143,7 @@ static void end_listing(Sync *s) {
                 return;
         }
         s->whole = true;
-        sync_go_on_later(s);
+        portion_arm(&s->step);
 }
 
 static void take_answer(Sync *s, SyncPage *answer);
@@ -317,7 +317,7 @@ static void begin_known(Sync *s) {
         if (sync_known_begin(s, &err) < 0)
                 sync_fail_store(s, &err);
         else
-                sync_go_on_later(s);
+                portion_arm(&s->step);
 }
 
 void sync_ask(Sync *s) {

@@ -13,7 +13,6 @@
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
-#include "daemon/portion.h"
 #include "daemon/sync-internal.h"
 
 #define UNCONFIRMED_MOST 63 /* runs */
@@ -43,7 +42,7 @@ void sync_free(Sync *s) {
                 credentials_cancel(s->asked);
         aws_keys_clear(&s->keys);
         (void) sd_event_source_disable_unref(s->timer);
-        (void) sd_event_source_disable_unref(s->step);
+        portion_disarm(&s->step);
         sync_drop_pages(s);
         sync_drop_deferred(s);
         known_clear(&s->known);
@@ -72,7 +71,7 @@ void sync_fail(Sync *s, const Error *why) {
         if (s->asked)
                 credentials_cancel(take_ptr(s->asked));
         (void) sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
-        (void) sd_event_source_set_enabled(s->step, SD_EVENT_ONESHOT);
+        portion_arm(&s->step);
 }
 
 /* With a write that failed goes the transaction that all runs share, and batch_lose() comes back to
@@ -80,15 +79,6 @@ void sync_fail(Sync *s, const Error *why) {
 void sync_fail_store(Sync *s, const Error *why) {
         batch_lose(s->world->batch, why);
         assert(s->finished);
-}
-
-void sync_go_on_later(Sync *s) {
-        Error why;
-
-        if (sd_event_source_set_enabled(s->step, SD_EVENT_ONESHOT) < 0) {
-                (void) error_set(&why, -EIO, "cannot go on");
-                sync_fail(s, &why);
-        }
 }
 
 void sync_lost(Sync *s, const Error *why) {
@@ -166,13 +156,11 @@ static int end_step(Sync *s, Error *err) {
 }
 
 /* One portion of whatever there is to do. */
-static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
+static int on_step(void *userdata) {
         Sync *s = userdata;
         Error err = { 0 };
         int r;
 
-        (void) source;
-        (void) usec;
         if (s->finished) {
                 finish(s, &s->result.error);
                 return 0;
@@ -181,7 +169,7 @@ static int on_step(sd_event_source *source, uint64_t usec, void *userdata) {
         if (r < 0)
                 sync_fail_store(s, &err);
         else if (r == SYNC_MORE)
-                sync_go_on_later(s);
+                portion_arm(&s->step);
         return 0;
 }
 
@@ -204,22 +192,16 @@ void sync_interrupt(Sync *s, const char *reason) {
 
 /* ---- the start ---- */
 
-static int make_sources(Sync *s, Error *err) {
+static int make_timer(Sync *s, Error *err) {
         int r = sd_event_add_time_relative(s->world->event, &s->timer, CLOCK_BOOTTIME, 0,
                                            USEC_PER_MSEC, sync_on_timer, s);
 
         if (r >= 0)
                 r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
-        if (r >= 0)
-                r = portion_add(s->world->event, &s->step, on_step, s);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(s->step, SD_EVENT_OFF);
         if (r < 0)
                 return error_set(err, r, "cannot set up the run: %s", strerror(-r));
         (void) sd_event_source_set_exit_on_failure(s->timer, true);
-        (void) sd_event_source_set_exit_on_failure(s->step, true);
         (void) sd_event_source_set_description(s->timer, "sync-timer");
-        (void) sd_event_source_set_description(s->step, "sync-step");
         return 0;
 }
 
@@ -271,8 +253,12 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
                      .confirms = memory->unconfirmed == 0,
                      .page = 1 };
         assert(s->source); /* the configuration was checked */
+        s->step = (PortionSource){ .event = world->event,
+                                   .on_portion = on_step,
+                                   .userdata = s,
+                                   .description = "sync-step" };
         memory->users = -1;
-        r = make_sources(s, err);
+        r = make_timer(s, err);
         if (r >= 0)
                 r = s->source->scope(account, &s->scope, err);
         if (r < 0)

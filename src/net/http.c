@@ -36,6 +36,9 @@
  * looked up seldom; but when one has moved, the next attempt must find where to. */
 #define HTTP_NAME_AGE 1L
 
+#define AT_ONCE UINT64_C(0)
+#define NEVER UINT64_MAX
+
 struct HttpCall {
         HttpCall *prev, *next;
         Http *http;
@@ -54,7 +57,9 @@ struct Http {
         sd_event *event;
         CURLM *multi;
         sd_event_source *timer, *now; /* curl's timer; and for its "at once" */
+        uint64_t due; /* when curl is to be called, CLOCK_MONOTONIC; AT_ONCE, NEVER */
         HttpCall *calls;
+        bool driven; /* a turn goes on; what curl wants meanwhile is seen to at its end */
         bool reaping;
 };
 
@@ -164,6 +169,49 @@ const char *http_header(const HttpResult *res, const char *name) {
         return *h->value == '\r' || *h->value == '\n' ? "" : h->value;
 }
 
+/* ---- curl's timer ---- */
+
+static int set_sources(Http *h, int now, int timer) {
+        int r = sd_event_source_set_enabled(h->now, now);
+
+        return r < 0 ? r : sd_event_source_set_enabled(h->timer, timer);
+}
+
+/* Whether the timer runs, and not for longer than need be. */
+static bool timer_suffices(const Http *h) {
+        uint64_t time = 0;
+        int enabled = SD_EVENT_OFF;
+
+        return sd_event_source_get_enabled(h->timer, &enabled) >= 0 && enabled != SD_EVENT_OFF &&
+               sd_event_source_get_time(h->timer, &time) >= 0 && time <= h->due;
+}
+
+/* Sees to it that curl is called as it wants.  Done when a turn is over, for within one curl changes its
+ * mind several times, and to set a timer costs as much as to send a request.  For that reason, too, a
+ * timer that comes too early may stay while calls are under way: curl then asks for what it needs. */
+static int keep_time(Http *h) {
+        int r;
+
+        if (h->due == NEVER)
+                return set_sources(h, SD_EVENT_OFF, SD_EVENT_OFF);
+        if (h->due == AT_ONCE)
+                return sd_event_source_set_enabled(h->now, SD_EVENT_ONESHOT);
+        if (timer_suffices(h))
+                return sd_event_source_set_enabled(h->now, SD_EVENT_OFF);
+        r = sd_event_source_set_time(h->timer, h->due);
+        return r < 0 ? r : set_sources(h, SD_EVENT_OFF, SD_EVENT_ONESHOT);
+}
+
+/* Of curl's timeout_ms; -1 is never. */
+static uint64_t due_in(const Http *h, long timeout_ms) {
+        uint64_t now = 0;
+
+        if (timeout_ms <= 0)
+                return timeout_ms < 0 ? NEVER : AT_ONCE;
+        (void) sd_event_now(h->event, CLOCK_MONOTONIC, &now);
+        return now + (uint64_t) timeout_ms * USEC_PER_MSEC;
+}
+
 /* ---- loop and curl ---- */
 
 /* What became of a call, and in reason a clause for people unless it was answered. */
@@ -228,11 +276,15 @@ static void push_on(Http *h) {
 static int drive(Http *h, curl_socket_t fd, int what) {
         int running;
 
+        h->driven = true;
+        if (fd == CURL_SOCKET_TIMEOUT)
+                h->due = NEVER; /* unless curl says so anew */
         if (curl_multi_socket_action(h->multi, fd, what, &running) != CURLM_OK)
                 return -EIO; /* exit_on_failure turns this into a loud exit */
         reap(h);
         push_on(h);
-        return 0;
+        h->driven = false;
+        return keep_time(h);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
@@ -293,16 +345,8 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata) {
         Http *h = userdata;
 
         (void) multi;
-        /* each call begins so: a turn of the loop is cheaper than a timer */
-        if (sd_event_source_set_enabled(h->now, timeout_ms ? SD_EVENT_OFF : SD_EVENT_ONESHOT) < 0)
-                return -1;
-        if (timeout_ms <= 0)
-                return sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
-        if (sd_event_source_set_time_relative(h->timer, (uint64_t) timeout_ms * USEC_PER_MSEC) <
-                    0 ||
-            sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT) < 0)
-                return -1;
-        return 0;
+        h->due = due_in(h, timeout_ms);
+        return !h->driven && keep_time(h) < 0 ? -1 : 0;
 }
 
 /* ---- the client ---- */
@@ -318,6 +362,7 @@ int http_new(sd_event *event, Http **ret, Error *err) {
         if (!h)
                 return error_set(err, -ENOMEM, "out of memory");
         h->event = sd_event_ref(event);
+        h->due = NEVER;
 
         /* An accuracy of 1 µs: the default lets a timer come 250 ms late, and every call begins
          * with one. */
