@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -163,6 +162,17 @@ int time_parse(const char *text, int64_t *ret) {
                 return -EINVAL;
         *ret = t;
         return 0;
+}
+
+bool time_is_canonical(const char *text, size_t len) {
+        const char *p = text;
+        int y, mo, d, h, mi, s, ms;
+
+        return len == TIME_TEXT_SIZE - 1 && digits(&p, 4, &y) && literal(&p, '-') &&
+               digits(&p, 2, &mo) && literal(&p, '-') && digits(&p, 2, &d) && literal(&p, 'T') &&
+               digits(&p, 2, &h) && literal(&p, ':') && digits(&p, 2, &mi) && literal(&p, ':') &&
+               digits(&p, 2, &s) && literal(&p, '.') && digits(&p, 3, &ms) && literal(&p, 'Z') &&
+               date_ok(y, mo, d) && h <= 23 && mi <= 59 && s <= 59;
 }
 
 int time_from_epoch(double seconds, int64_t *ret) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -18,6 +19,9 @@ void user_clear(User *u);
 
 /* Replaces one field by a copy of text (NULL: absent).  Returns 0 or -ENOMEM. */
 int user_set(User *u, UserFieldId field, const char *text);
+
+/* The same of len bytes (0 or more, none of them NUL), which need no NUL behind them. */
+int user_set_bytes(User *u, UserFieldId field, const char *data, size_t len);
 
 static inline const char *user_get(const User *u, UserFieldId field) {
         return u->value[field];

@@ -63,30 +63,6 @@ static int skip_comment(Xml *x) {
 
 /* ---- text ---- */
 
-static void put_utf8(Xml *x, uint32_t c) {
-        char *out = x->text + x->text_len;
-
-        if (c < 0x80) {
-                out[0] = (char) c;
-                x->text_len++;
-        } else if (c < 0x800) {
-                out[0] = (char) (0xc0 | c >> 6);
-                out[1] = (char) (0x80 | (c & 0x3f));
-                x->text_len += 2;
-        } else if (c < 0x10000) {
-                out[0] = (char) (0xe0 | c >> 12);
-                out[1] = (char) (0x80 | (c >> 6 & 0x3f));
-                out[2] = (char) (0x80 | (c & 0x3f));
-                x->text_len += 3;
-        } else {
-                out[0] = (char) (0xf0 | c >> 18);
-                out[1] = (char) (0x80 | (c >> 12 & 0x3f));
-                out[2] = (char) (0x80 | (c >> 6 & 0x3f));
-                out[3] = (char) (0x80 | (c & 0x3f));
-                x->text_len += 4;
-        }
-}
-
 /* "&#" has been read.  A reference is never shorter than what it stands for in UTF-8. */
 static int read_character(Xml *x) {
         bool hex = skip_if(x, "x");
@@ -106,7 +82,7 @@ static int read_character(Xml *x) {
                 return broken(x, "a character reference does not end");
         if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
                 return broken(x, "a character reference is no character");
-        put_utf8(x, c);
+        x->text_len += text_put_utf8(x->text + x->text_len, c);
         return 0;
 }
 

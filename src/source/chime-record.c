@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON of ListUsers: a page, cut into records, and one record, read by the field table.  No
- * field is named here; USER_FIELDS knows them. */
+ * field is named here; USER_FIELDS knows them.  Nearly all records are ordinary, and record_read()
+ * reads those; what is right says the way of the tree. */
 #include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "source/page-cut.h"
+#include "source/record-read.h"
 #include "source/source-internal.h"
 
 #define TOKEN_MAX (64u << 10)
@@ -338,7 +340,8 @@ static int identify(const AccountConfig *account, json_object *o, User *u, Error
         return RECORD_USER;
 }
 
-int chime_record(const AccountConfig *account, const SourceRecord *record, User *u, Error *err) {
+int chime_record_by_tree(const AccountConfig *account, const SourceRecord *record, User *u,
+                         Error *err) {
         CLEANUP_JSON json_object *o = NULL;
         CLEANUP_FREE char *id = NULL;
         int r;
@@ -365,4 +368,20 @@ int chime_record(const AccountConfig *account, const SourceRecord *record, User 
         user_clear(u);
         u->value[USER_FIELD_USER_ID] = take_ptr(id);
         return r == -EBADMSG ? RECORD_UNREADABLE : r;
+}
+
+/* Whether what record_read() made of a record needs no more judging. */
+static bool is_ordinary(const AccountConfig *account, const User *u) {
+        const char *id = user_get(u, USER_FIELD_USER_ID);
+        const char *owner = user_get(u, USER_FIELD_ACCOUNT_ID);
+
+        return id && *id && strlen(id) <= USER_ID_MAX &&
+               (!owner || strcasecmp(owner, account->account_id) == 0);
+}
+
+int chime_record(const AccountConfig *account, const SourceRecord *record, User *u, Error *err) {
+        user_clear(u);
+        if (record_read(record, u) && is_ordinary(account, u))
+                return RECORD_USER;
+        return chime_record_by_tree(account, record, u, err);
 }

@@ -15,3 +15,8 @@ int chime_page(const char *body, size_t len, const SourceExpect *expect, SourceP
 
 /* chime-record.c: Source.record of Chime. */
 int chime_record(const AccountConfig *account, const SourceRecord *record, User *u, Error *err);
+
+/* chime-record.c: the same by way of a tree, whatever the record is like: what chime_record() returns is
+ * what this returns. */
+int chime_record_by_tree(const AccountConfig *account, const SourceRecord *record, User *u,
+                         Error *err);

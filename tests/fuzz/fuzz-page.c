@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A page of users.  What page_cut() takes, json-c takes too, with the same elements and members; what
  * it refuses is no JSON, or of the kinds that page-cut.h names.  Each record that is read comes back
- * as it was once it is written as JSON again. */
+ * as it was once it is written as JSON again, and is the same whether it is read by its bytes or by way
+ * of a tree. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 #include "base/text.h"
 #include "fuzz.h"
 #include "source/page-cut.h"
-#include "source/source.h"
+#include "source/record-read.h"
+#include "source/source-internal.h"
 
 #define ARRAY "Users"
 #define CANARY "ana.canary@example.com"
@@ -193,6 +195,33 @@ static void check_user(const Source *source, const User *u) {
         check_round_trip(source, u);
 }
 
+/* r, err and u are what became of the record; by its bytes, if they are ordinary. */
+static void check_two_ways(const SourceRecord *record, int r, const Error *err, const User *u) {
+        User other = { 0 };
+        Error why = { 0 };
+
+        demand(chime_record_by_tree(&account, record, &other, &why) == r);
+        demand(strcmp(err->msg, why.msg) == 0);
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
+                demand(u->value[i] ? other.value[i] && strcmp(u->value[i], other.value[i]) == 0
+                                   : !other.value[i]);
+        user_clear(&other);
+}
+
+/* Any bytes at all: what the reader takes is JSON to others, and what it leaves it leaves empty. */
+static void check_bytes(const char *data, size_t len) {
+        const SourceRecord record = { .data = data, .len = len };
+        CLEANUP_JSON json_object *o = NULL;
+        User u = { 0 };
+        bool taken = record_read(&record, &u);
+
+        if (taken)
+                demand(fuzz_json(data, len, &o) && json_object_is_type(o, json_type_object));
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
+                demand(taken || !u.value[i]);
+        user_clear(&u);
+}
+
 /* Returns the SourceRecordState. */
 static int check_record(const Source *source, const SourceRecord *record) {
         User u = { 0 };
@@ -201,6 +230,7 @@ static int check_record(const Source *source, const SourceRecord *record) {
         const char *id = user_get(&u, USER_FIELD_USER_ID);
 
         demand(r >= 0);
+        check_two_ways(record, r, &err, &u);
         if (r == RECORD_USER || r == RECORD_UNREADABLE)
                 demand(id && *id && strlen(id) <= 1024);
         if (r == RECORD_USER)
@@ -307,6 +337,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 memcpy(exact, data, size);
         memcpy(body, exact, size);
         body[size] = '\0';
+        check_bytes(exact, size);
         r = page_cut(exact, size, ARRAY, NULL, &p, &err);
         json = is_json(body, size);
         by_json_c = fuzz_json(exact, size, &whole);

@@ -130,15 +130,18 @@ static void check_time(const char *text) {
         char ours[TIME_TEXT_SIZE];
         double seconds = 0;
         int64_t ms = 0;
+        bool canonical = false;
 
         if (time_parse(text, &ms) == 0) {
                 check_format(ms);
                 time_format(ms, ours);
+                canonical = strcmp(ours, text) == 0;
                 /* written as we write it, and no leap second */
                 if (strlen(text) == 24 && text[10] == 'T' && text[19] == '.' && text[23] == 'Z' &&
                     text[17] != '6')
-                        demand(strcmp(ours, text) == 0);
+                        demand(canonical);
         }
+        demand(time_is_canonical(text, strlen(text)) == canonical);
         memcpy(&seconds, text, strnlen(text, sizeof seconds));
         if (time_from_epoch(seconds, &ms) == 0)
                 check_format(ms);

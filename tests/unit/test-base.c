@@ -52,6 +52,20 @@ static const struct {
         { "", NULL },
 };
 
+/* time_is_canonical() says what reading and writing would have come to. */
+static void check_canonical(const char *text) {
+        char ours[TIME_TEXT_SIZE] = "";
+        int64_t t = 0;
+        bool want = false;
+
+        if (time_parse(text, &t) == 0) {
+                time_format(t, ours);
+                want = strcmp(ours, text) == 0;
+        }
+        if (time_is_canonical(text, strlen(text)) != want)
+                fail_msg("%s is %scanonical", text, want ? "" : "not ");
+}
+
 static void test_times(void **state) {
         (void) state;
         for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
@@ -59,6 +73,7 @@ static void test_times(void **state) {
                 int64_t t = 42;
                 int r = time_parse(times[i].in, &t);
 
+                check_canonical(times[i].in);
                 if (!times[i].out) {
                         if (r != -EINVAL || t != 42)
                                 fail_msg("'%s' was taken for a time", times[i].in);
@@ -68,7 +83,35 @@ static void test_times(void **state) {
                         fail_msg("'%s' was not taken for a time", times[i].in);
                 time_format(t, text);
                 assert_string_equal(text, times[i].out);
+                assert_true(time_is_canonical(text, strlen(text)));
         }
+}
+
+/* Every pair of digits there is, at each place in a time; and every byte. */
+static void test_canonical_times(void **state) {
+        static const char *const texts[] = { "2024-02-29T23:59:59.999Z", "1900-01-28T00:00:00.000Z",
+                                             "2000-12-31T12:30:30.500Z" };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+                for (size_t at = 0; at < TIME_TEXT_SIZE - 1; at++) {
+                        char text[TIME_TEXT_SIZE + 1], pair[3];
+
+                        for (unsigned n = 0; n < 100 && at < TIME_TEXT_SIZE - 2; n++) {
+                                memcpy(text, texts[i], TIME_TEXT_SIZE);
+                                (void) snprintf(pair, sizeof pair, "%02u", n);
+                                memcpy(text + at, pair, 2);
+                                check_canonical(text);
+                        }
+                        memcpy(text, texts[i], TIME_TEXT_SIZE);
+                        for (int c = 0; c < 256; c++) {
+                                text[at] = (char) c;
+                                check_canonical(text);
+                        }
+                }
+        assert_false(time_is_canonical("2024-02-29T23:59:59.999Z0", 25));
+        assert_false(time_is_canonical("2024-02-29T23:59:59.999Z", 23));
+        assert_false(time_is_canonical("", 0));
 }
 
 /* Every day of 400 years, there and back, against the C library. */
@@ -86,6 +129,7 @@ static void test_calendar(void **state) {
                 assert_string_equal(ours, theirs);
                 assert_int_equal(time_parse(ours, &back), 0);
                 assert_int_equal(back, day * 86400000);
+                assert_true(time_is_canonical(ours, strlen(ours)));
         }
 }
 
@@ -314,13 +358,13 @@ static void test_error_prefix(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_times),        cmocka_unit_test(test_calendar),
-                cmocka_unit_test(test_epoch),        cmocka_unit_test(test_timespans),
-                cmocka_unit_test(test_clean),        cmocka_unit_test(test_timespan_format),
-                cmocka_unit_test(test_idset),        cmocka_unit_test(test_idset_memory),
-                cmocka_unit_test(test_did_you_mean), cmocka_unit_test(test_backoff),
-                cmocka_unit_test(test_event_id),     cmocka_unit_test(test_files),
-                cmocka_unit_test(test_error_prefix),
+                cmocka_unit_test(test_times),           cmocka_unit_test(test_canonical_times),
+                cmocka_unit_test(test_calendar),        cmocka_unit_test(test_epoch),
+                cmocka_unit_test(test_timespans),       cmocka_unit_test(test_clean),
+                cmocka_unit_test(test_timespan_format), cmocka_unit_test(test_idset),
+                cmocka_unit_test(test_idset_memory),    cmocka_unit_test(test_did_you_mean),
+                cmocka_unit_test(test_backoff),         cmocka_unit_test(test_event_id),
+                cmocka_unit_test(test_files),           cmocka_unit_test(test_error_prefix),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
