@@ -27,13 +27,10 @@ typedef struct Text {
 
 /* ---- strings ---- */
 
-/* A string at the cursor that has no escapes. */
+/* A string without escapes, from behind its opening quote. */
 static bool read_plain(Scan *s, Text *ret) {
-        const char *start;
+        const char *start = s->p;
 
-        if (!next_is(s, '"'))
-                return false;
-        start = ++s->p;
         skip_plain(s);
         if (!next_is(s, '"'))
                 return false;
@@ -136,25 +133,25 @@ static bool set_bool(Reader *r, UserFieldId id) {
         return set(r, id, (Text){ p, 1 });
 }
 
-/* The value at the cursor into its field. */
-static bool read_value(Reader *r, UserFieldId id) {
-        const char *start = r->s.p;
+static bool read_string(Reader *r, UserFieldId id) {
+        const char *start = ++r->s.p;
+        bool is_time = user_fields[id].type == FIELD_TIME;
         Text text;
 
+        if (read_plain(&r->s, &text))
+                return is_time && !time_is_canonical(text.data, text.len) ? set_time(r, id, text)
+                                                                          : set(r, id, text);
+        r->s.p = start;
+        return !is_time && unescape(&r->s, writable(r, start), &text) && set(r, id, text);
+}
+
+/* The value at the cursor into its field. */
+static bool read_value(Reader *r, UserFieldId id) {
         if (next_is(&r->s, 'n'))
                 return scan_literal(&r->s, "null");
         if (user_fields[id].type == FIELD_BOOL)
                 return set_bool(r, id);
-        if (!next_is(&r->s, '"'))
-                return false;
-        if (!read_plain(&r->s, &text)) {
-                r->s.p = start + 1;
-                return user_fields[id].type == FIELD_TEXT &&
-                       unescape(&r->s, writable(r, start + 1), &text) && set(r, id, text);
-        }
-        if (user_fields[id].type == FIELD_TIME && !time_is_canonical(text.data, text.len))
-                return set_time(r, id, text);
-        return set(r, id, text);
+        return next_is(&r->s, '"') && read_string(r, id);
 }
 
 /* ---- members ---- */

@@ -186,6 +186,24 @@ static void test_odd(void **state) {
                 check("{" ID ",\"UserType\":\"\0\"}", sizeof "{" ID ",\"UserType\":\"\0\"}" - 1));
 }
 
+/* Every byte, at each place in the words that a string is read by. */
+static void test_bytes(void **state) {
+        static const char whole[] = "{" ID ",\"UserType\":\"0123456789abcdefghi\"}";
+        const char *value = strchr(whole, '0');
+        char text[sizeof whole];
+
+        (void) state;
+        for (int c = 0; c < 256; c++)
+                for (size_t at = 0; at < 19; at++) {
+                        memcpy(text, whole, sizeof whole);
+                        text[value - whole + (ptrdiff_t) at] = (char) c;
+                        assert_int_equal(check(text, sizeof whole - 1),
+                                         c >= 0x20 && c < 0x80 && c != '"' &&
+                                                 (c != '\\' ||
+                                                  (at < 18 && strchr("bf", value[at + 1]))));
+                }
+}
+
 /* A value of n times a piece, and an id of that. */
 static bool check_long(const char *name, const char *piece, size_t n) {
         size_t size = n * strlen(piece) + 64;
@@ -411,9 +429,10 @@ static void test_generated(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ordinary), cmocka_unit_test(test_odd),
-                cmocka_unit_test(test_long),     cmocka_unit_test(test_truncated),
-                cmocka_unit_test(test_mutated),  cmocka_unit_test(test_generated),
+                cmocka_unit_test(test_ordinary),  cmocka_unit_test(test_odd),
+                cmocka_unit_test(test_bytes),     cmocka_unit_test(test_long),
+                cmocka_unit_test(test_truncated), cmocka_unit_test(test_mutated),
+                cmocka_unit_test(test_generated),
         };
 
         return cmocka_run_group_tests_name("record-read", tests, NULL, NULL);
