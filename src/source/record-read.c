@@ -149,9 +149,16 @@ static bool read_string(Reader *r, UserFieldId id) {
 static bool read_value(Reader *r, UserFieldId id) {
         if (next_is(&r->s, 'n'))
                 return scan_literal(&r->s, "null");
-        if (user_fields[id].type == FIELD_BOOL)
+        switch (user_fields[id].type) {
+        case FIELD_TEXT:
+        case FIELD_TIME:
+                return next_is(&r->s, '"') && read_string(r, id);
+        case FIELD_BOOL:
                 return set_bool(r, id);
-        return next_is(&r->s, '"') && read_string(r, id);
+        case FIELD_JSON:
+                break; /* `extra`, which is no member */
+        }
+        return false;
 }
 
 /* ---- members ---- */
