@@ -103,12 +103,11 @@ static char *writable(const Reader *r, const char *p) {
 }
 
 /* The text is followed by a byte that has been read. */
-static bool set(Reader *r, UserFieldId id, Text text) {
+static void set(Reader *r, UserFieldId id, Text text) {
         char *p = writable(r, text.data);
 
         p[text.len] = '\0';
         user_set_in_block(r->u, id, p);
-        return true;
 }
 
 /* A time in any of the forms that are understood, as time_format() writes it. */
@@ -130,7 +129,8 @@ static bool set_bool(Reader *r, UserFieldId id) {
         if (!scan_literal(&r->s, yes ? "true" : "false"))
                 return false;
         *p = yes ? '1' : '0';
-        return set(r, id, (Text){ p, 1 });
+        set(r, id, (Text){ p, 1 });
+        return true;
 }
 
 static bool read_string(Reader *r, UserFieldId id) {
@@ -138,11 +138,16 @@ static bool read_string(Reader *r, UserFieldId id) {
         bool is_time = user_fields[id].type == FIELD_TIME;
         Text text;
 
-        if (read_plain(&r->s, &text))
-                return is_time && !time_is_canonical(text.data, text.len) ? set_time(r, id, text)
-                                                                          : set(r, id, text);
-        r->s.p = start;
-        return !is_time && unescape(&r->s, writable(r, start), &text) && set(r, id, text);
+        if (read_plain(&r->s, &text)) {
+                if (is_time && !time_is_canonical(text.data, text.len))
+                        return set_time(r, id, text);
+        } else {
+                r->s.p = start;
+                if (is_time || !unescape(&r->s, writable(r, start), &text))
+                        return false;
+        }
+        set(r, id, text);
+        return true;
 }
 
 /* The value at the cursor into its field. */
