@@ -168,7 +168,7 @@ static bool read_value(Reader *r, UserFieldId id) {
 
 /* ---- members ---- */
 
-#define LENGTHS(id, json, parent, column, type, flags) { sizeof json - 1, sizeof parent - 1 },
+#define LENGTHS(id, json, parent, column, type, flags) { sizeof(json) - 1, sizeof(parent) - 1 },
 static const struct {
         unsigned char json, parent;
 } lengths[USER_FIELD_COUNT] = { USER_FIELDS(LENGTHS) };
