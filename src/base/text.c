@@ -2,7 +2,6 @@
 #include "base/text.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -57,28 +56,23 @@ size_t text_put_utf8(char out[static 4], uint32_t c) {
         return 4;
 }
 
-/* How many bytes from the front on are ASCII without NUL; it may stop before the last seven of them.
- * A borrow marks no byte below one that is NUL. */
-static size_t ascii_length(const char *in, size_t len) {
-        static const uint64_t ones = UINT64_C(0x0101010101010101);
-        size_t n = 0;
+/* Whether eight bytes are ASCII and none of them is NUL. */
+static bool eight_ascii(const char *in) {
+        uint64_t w;
 
-        for (uint64_t w; len - n >= sizeof w; n += sizeof w) {
-                memcpy(&w, in + n, sizeof w);
-                w = le64toh(w); /* the first byte is the lowest */
-                w = (w | (w - ones)) & ones << 7;
-                if (w)
-                        return n + (size_t) __builtin_ctzll(w) / 8;
-        }
-        return n;
+        memcpy(&w, in, sizeof w);
+        return !((w | (w - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080));
 }
 
 bool text_is_utf8(const char *in, size_t len) {
         while (len > 0) {
-                size_t n = ascii_length(in, len);
+                if (len >= 8 && eight_ascii(in)) {
+                        in += 8;
+                        len -= 8;
+                        continue;
+                }
+                size_t n = text_utf8_length(in, len);
 
-                if (n == 0)
-                        n = text_utf8_length(in, len);
                 if (n == 0)
                         return false;
                 in += n;

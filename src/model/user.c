@@ -11,32 +11,31 @@ const UserField user_fields[USER_FIELD_COUNT] = { USER_FIELDS(USER_FIELD_ROW) };
 
 _Static_assert(USER_FIELD_COUNT <= 32, "FieldMask has a bit for each field");
 
-void user_clear(User *u) {
-        for (unsigned i = 0; i < USER_FIELD_COUNT; i++) {
-                if (!u->value[i])
-                        continue; /* most users that are cleared are empty */
+static void drop(User *u, unsigned i) {
+        if (!(u->in_block & FIELD_BIT(i)))
                 free(u->value[i]);
-                u->value[i] = NULL;
-        }
+        u->in_block &= ~FIELD_BIT(i);
+        u->value[i] = NULL;
 }
 
-int user_set_bytes(User *u, UserFieldId field, const char *data, size_t len) {
-        char *copy = malloc(len + 1);
-
-        if (!copy)
-                return -ENOMEM;
-        memcpy(copy, data, len);
-        copy[len] = '\0';
-        free(u->value[field]);
-        u->value[field] = copy;
-        return 0;
+void user_clear(User *u) {
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
+                if (u->value[i])
+                        drop(u, i);
+        free(u->block);
+        u->block = NULL;
 }
 
 int user_set(User *u, UserFieldId field, const char *text) {
-        if (text)
-                return user_set_bytes(u, field, text, strlen(text));
-        free(u->value[field]);
-        u->value[field] = NULL;
+        char *copy = NULL;
+
+        if (text) {
+                copy = strdup(text);
+                if (!copy)
+                        return -ENOMEM;
+        }
+        drop(u, field);
+        u->value[field] = copy;
         return 0;
 }
 

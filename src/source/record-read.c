@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects of members that the table of fields knows, each value straight into the user.  A function
- * that returns false has met something that is not ordinary. */
+/* Objects of members that the table of fields knows.  The user gets one copy of the record; its texts are
+ * where they stand in that, each ended by a NUL in place of its closing quote.  A function that returns
+ * false has met something that is not ordinary. */
 #include "source/record-read.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -10,16 +12,14 @@
 #include "source/scan.h"
 
 #define RECORD_MAX (64u << 10)
-#define BUFFER_SIZE 512 /* for a text that has escapes, without them */
 
 typedef struct Reader {
-        Scan s;
+        Scan s; /* of u->block */
         User *u;
         FieldMask fields, parents; /* who came, if only as null; a parent by its first field */
         unsigned next;             /* the field that is likely to come next */
 } Reader;
 
-/* Bytes without NUL: of the record, or of a buffer. */
 typedef struct Text {
         const char *data;
         size_t len;
@@ -27,13 +27,10 @@ typedef struct Text {
 
 /* ---- strings ---- */
 
-/* A string at the cursor that has no escapes. */
+/* A string without escapes, from behind its opening quote. */
 static bool read_plain(Scan *s, Text *ret) {
-        const char *start;
+        const char *start = s->p;
 
-        if (!next_is(s, '"'))
-                return false;
-        start = ++s->p;
         skip_plain(s);
         if (!next_is(s, '"'))
                 return false;
@@ -57,8 +54,8 @@ static bool read_code_point(Scan *s, unsigned *ret) {
         return true;
 }
 
-/* What the escape at the cursor stands for.  Its length, or 0. */
-static size_t read_escape(Scan *s, char out[static 4]) {
+/* What the escape at the cursor stands for, which is shorter than itself.  Its length, or 0. */
+static size_t read_escape(Scan *s, char *out) {
         static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
         const char *at;
         unsigned c = 0;
@@ -75,85 +72,103 @@ static size_t read_escape(Scan *s, char out[static 4]) {
         return 1;
 }
 
-/* A string from behind its opening quote, without its escapes. */
-static bool unescape(Scan *s, char buffer[static BUFFER_SIZE], Text *ret) {
-        size_t n = 0, len;
+/* A string from behind its opening quote, without its escapes; out is the same place. */
+static bool unescape(Scan *s, char *out, Text *ret) {
+        char *start = out;
+        size_t len;
 
-        while (n + 4 <= BUFFER_SIZE && s->p < s->end && (unsigned char) *s->p >= 0x20) {
+        while (s->p < s->end && (unsigned char) *s->p >= 0x20) {
                 if (*s->p == '"') {
                         s->p++;
-                        *ret = (Text){ buffer, n };
+                        *ret = (Text){ start, (size_t) (out - start) };
                         return true;
                 }
                 if (*s->p != '\\') {
-                        buffer[n++] = *s->p++;
+                        *out++ = *s->p++;
                         continue;
                 }
-                len = read_escape(s, buffer + n);
+                len = read_escape(s, out);
                 if (len == 0)
                         return false;
-                n += len;
+                out += len;
         }
         return false;
 }
 
 /* ---- values ---- */
 
-static bool set(Reader *r, UserFieldId id, Text text) {
-        return user_set_bytes(r->u, id, text.data, text.len) == 0;
+/* A place in the block, to write to. */
+static char *writable(const Reader *r, const char *p) {
+        return r->u->block + (p - r->u->block);
 }
 
-static bool set_escaped(Reader *r, UserFieldId id, const char *start) {
-        char buffer[BUFFER_SIZE];
-        Text text;
+/* The text is followed by a byte that has been read. */
+static void set(Reader *r, UserFieldId id, Text text) {
+        char *p = writable(r, text.data);
 
-        r->s.p = start;
-        return unescape(&r->s, buffer, &text) && set(r, id, text);
+        p[text.len] = '\0';
+        user_set_in_block(r->u, id, p);
 }
 
 /* A time in any of the forms that are understood, as time_format() writes it. */
 static bool set_time(Reader *r, UserFieldId id, Text text) {
-        char buffer[64];
+        char time[TIME_TEXT_SIZE], *p = writable(r, text.data);
         int64_t ms;
 
-        if (text.len >= sizeof buffer)
+        p[text.len] = '\0';
+        if (time_parse(p, &ms) < 0)
                 return false;
-        memcpy(buffer, text.data, text.len);
-        buffer[text.len] = '\0';
-        if (time_parse(buffer, &ms) < 0)
-                return false;
-        time_format(ms, buffer);
-        return set(r, id, (Text){ buffer, TIME_TEXT_SIZE - 1 });
+        time_format(ms, time);
+        return user_set(r->u, id, time) == 0;
 }
 
 static bool set_bool(Reader *r, UserFieldId id) {
+        char *p = writable(r, r->s.p);
         bool yes = next_is(&r->s, 't');
 
-        return scan_literal(&r->s, yes ? "true" : "false") &&
-               set(r, id, (Text){ yes ? "1" : "0", 1 });
+        if (!scan_literal(&r->s, yes ? "true" : "false"))
+                return false;
+        *p = yes ? '1' : '0';
+        set(r, id, (Text){ p, 1 });
+        return true;
+}
+
+static bool read_string(Reader *r, UserFieldId id) {
+        const char *start = ++r->s.p;
+        bool is_time = user_fields[id].type == FIELD_TIME;
+        Text text;
+
+        if (read_plain(&r->s, &text)) {
+                if (is_time && !time_is_canonical(text.data, text.len))
+                        return set_time(r, id, text);
+        } else {
+                r->s.p = start;
+                if (is_time || !unescape(&r->s, writable(r, start), &text))
+                        return false;
+        }
+        set(r, id, text);
+        return true;
 }
 
 /* The value at the cursor into its field. */
 static bool read_value(Reader *r, UserFieldId id) {
-        const char *start = r->s.p;
-        Text text;
-
         if (next_is(&r->s, 'n'))
                 return scan_literal(&r->s, "null");
-        if (user_fields[id].type == FIELD_BOOL)
+        switch (user_fields[id].type) {
+        case FIELD_TEXT:
+        case FIELD_TIME:
+                return next_is(&r->s, '"') && read_string(r, id);
+        case FIELD_BOOL:
                 return set_bool(r, id);
-        if (!next_is(&r->s, '"'))
-                return false;
-        if (!read_plain(&r->s, &text))
-                return user_fields[id].type == FIELD_TEXT && set_escaped(r, id, start + 1);
-        if (user_fields[id].type == FIELD_TIME && !time_is_canonical(text.data, text.len))
-                return set_time(r, id, text);
-        return set(r, id, text);
+        case FIELD_JSON:
+                break; /* `extra`, which is no member */
+        }
+        return false;
 }
 
 /* ---- members ---- */
 
-#define LENGTHS(id, json, parent, column, type, flags) { sizeof json - 1, sizeof parent - 1 },
+#define LENGTHS(id, json, parent, column, type, flags) { sizeof(json) - 1, sizeof(parent) - 1 },
 static const struct {
         unsigned char json, parent;
 } lengths[USER_FIELD_COUNT] = { USER_FIELDS(LENGTHS) };
@@ -239,23 +254,34 @@ static bool read_object(Reader *r, const char *parent) {
                 r->s.p++;
                 return true;
         }
-        do {
-                if (!read_member(r, parent))
-                        return false;
+        while (read_member(r, parent)) {
                 skip_space(&r->s);
                 if (next_is(&r->s, '}')) {
                         r->s.p++;
                         return true;
                 }
-        } while (scan_char(&r->s, ','));
+                if (!next_is(&r->s, ','))
+                        return false;
+                r->s.p++;
+                skip_space(&r->s);
+        }
         return false;
 }
 
-bool record_read(const SourceRecord *record, User *u) {
-        Reader r = { .s = { .p = record->data, .end = record->data + record->len }, .u = u };
+static bool read_block(User *u, size_t len) {
+        Reader r = { .s = { .start = u->block, .p = u->block, .end = u->block + len }, .u = u };
 
-        if (record->len <= RECORD_MAX && text_is_utf8(record->data, record->len) &&
-            read_object(&r, "") && r.s.p == r.s.end)
+        return text_is_utf8(u->block, len) && read_object(&r, "") && r.s.p == r.s.end;
+}
+
+bool record_read(const SourceRecord *record, User *u) {
+        if (record->len == 0 || record->len > RECORD_MAX)
+                return false;
+        u->block = malloc(record->len);
+        if (!u->block)
+                return false;
+        memcpy(u->block, record->data, record->len);
+        if (read_block(u, record->len))
                 return true;
         user_clear(u);
         return false;

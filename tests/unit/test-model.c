@@ -2,6 +2,7 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -20,6 +21,34 @@ static void fill(User *u) {
                         text = "2026-01-02T03:04:05.000Z";
                 assert_int_equal(user_set(u, i, text), 0);
         }
+}
+
+/* Texts that are part of one block are replaced and cleared as others are. */
+static void test_block(void **state) {
+        User u = { 0 };
+
+        (void) state;
+        u.block = strdup("a b");
+        assert_non_null(u.block);
+        u.block[1] = '\0';
+        user_set_in_block(&u, USER_FIELD_USER_ID, u.block);
+        user_set_in_block(&u, USER_FIELD_USER_TYPE, u.block + 2);
+        assert_int_equal(user_set(&u, USER_FIELD_LICENSE_TYPE, "Pro"), 0);
+        assert_string_equal(user_get(&u, USER_FIELD_USER_ID), "a");
+        assert_string_equal(user_get(&u, USER_FIELD_USER_TYPE), "b");
+
+        assert_int_equal(user_set(&u, USER_FIELD_USER_TYPE, "c"), 0);
+        assert_int_equal(user_set(&u, USER_FIELD_USER_TYPE, "d"), 0);
+        assert_string_equal(user_get(&u, USER_FIELD_USER_TYPE), "d");
+        assert_int_equal(user_set(&u, USER_FIELD_USER_ID, NULL), 0);
+        assert_null(user_get(&u, USER_FIELD_USER_ID));
+        assert_int_equal(user_set(&u, USER_FIELD_USER_ID, "e"), 0);
+        user_clear(&u);
+        assert_null(u.block);
+        assert_int_equal(u.in_block, 0);
+        for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
+                assert_null(u.value[i]);
+        user_clear(&u);
 }
 
 /* Every field, alone: a change must be seen, and seen as that field only. */
@@ -246,13 +275,10 @@ static void test_kind_table(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_diff_sees_every_field),
-                cmocka_unit_test(test_kinds),
-                cmocka_unit_test(test_plans),
-                cmocka_unit_test(test_event_contents),
-                cmocka_unit_test(test_image),
-                cmocka_unit_test(test_account_event),
-                cmocka_unit_test(test_sentence_is_one_line),
+                cmocka_unit_test(test_block),          cmocka_unit_test(test_diff_sees_every_field),
+                cmocka_unit_test(test_kinds),          cmocka_unit_test(test_plans),
+                cmocka_unit_test(test_event_contents), cmocka_unit_test(test_image),
+                cmocka_unit_test(test_account_event),  cmocka_unit_test(test_sentence_is_one_line),
                 cmocka_unit_test(test_kind_table),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
