@@ -118,6 +118,8 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
 /* Replaces fields, dates (removed_at says whether it is listed), the count of missing, and the mark,
  * which only somebody has who is listed and not missing. */
 int store_user_update(Store *s, const StoredUser *u, Error *err);
+/* The same where old is what the database has: what does not differ is not written. */
+int store_user_amend(Store *s, const StoredUser *old, const StoredUser *u, Error *err);
 /* The listing names the user again, and nothing has changed but the bytes of the record. */
 int store_user_confirm(Store *s, int64_t row, RecordMark mark, Error *err);
 
