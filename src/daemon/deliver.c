@@ -11,6 +11,7 @@
 #include "sink/sink.h"
 
 #define PORTION 128
+#define UNSAVED_MAX 1024 /* told again after a crash, at most; to save is a commit */
 #define RETRY_FIRST USEC_PER_SEC
 #define RETRY_MOST (60 * USEC_PER_SEC)
 
@@ -19,7 +20,8 @@ typedef struct Reader {
         Deliver *deliver;
         const Sink *sink;
         int64_t cursor;
-        bool unsaved; /* the cursor is not yet in the database */
+        size_t unsaved; /* so many events have been told since the cursor was written down */
+        bool overdue;   /* and that has failed */
         sd_event_source *step, *timer;
         unsigned failures; /* in a row */
 } Reader;
@@ -41,18 +43,20 @@ typedef enum Portion {
 static int save_cursor(Reader *r, Error *err) {
         int rc;
 
-        if (!r->unsaved)
+        if (r->unsaved == 0)
                 return 0;
         rc = store_cursor_move(r->deliver->store, r->sink->name, r->cursor, err);
-        r->unsaved = rc < 0;
+        r->overdue = rc < 0;
+        if (rc >= 0)
+                r->unsaved = 0;
         return rc;
 }
 
-/* Tells up to one portion.  *ret_empty: there was nothing to tell. */
+/* Tells up to one portion.  *ret_empty: there is no more to tell, and the cursor is saved. */
 static int tell_some(Reader *r, bool *ret_empty, Error *err) {
         Event **events = NULL;
         size_t n = 0, told = 0;
-        int rc = save_cursor(r, err);
+        int rc = r->overdue || r->unsaved >= UNSAVED_MAX ? save_cursor(r, err) : 0;
 
         if (rc >= 0)
                 rc = store_events_after(r->deliver->store, r->cursor, PORTION, &events, &n, err);
@@ -62,15 +66,15 @@ static int tell_some(Reader *r, bool *ret_empty, Error *err) {
                 told = r->sink->tell(events, n, &r->deliver->settings, err);
         if (told > 0) {
                 r->cursor = events[told - 1]->seq;
-                r->unsaved = true;
+                r->unsaved += told;
         }
         events_free(events, n);
-        *ret_empty = n == 0;
+        *ret_empty = n < PORTION;
         if (told < n) {
                 (void) save_cursor(r, NULL);
                 return err->code;
         }
-        return save_cursor(r, err);
+        return n < PORTION ? save_cursor(r, err) : 0;
 }
 
 static Portion tell_portion(Reader *r) {
