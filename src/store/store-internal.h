@@ -80,8 +80,10 @@ struct Store {
         sqlite3 *db;
         sqlite3_stmt *stmts[STMT_COUNT];
         char *path;
-        int lock;    /* fd of path + ".lock", or -1 */
-        bool reader; /* store_open_reader(): errors speak of reading */
+        int lock;       /* fd of path + ".lock", or -1 */
+        bool reader;    /* store_open_reader(): errors speak of reading */
+        unsigned added; /* users, since a run has ended */
+        bool shrinks;   /* the cache, with the next commit */
 };
 
 /* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0): field i is
@@ -127,6 +129,14 @@ int store_open_model(int version, Store **ret, Error *err);
 
 /* Takes version to the newest, all steps in one transaction. */
 int store_schema_migrate(Store *s, const Migrations *m, int version, Error *err);
+
+/* ---- the cache (store-cache.c) ---- */
+
+int store_cache_init(Store *s, Error *err);
+/* A user was added, a run has ended, what was written is committed. */
+void store_cache_added(Store *s);
+void store_cache_run_ended(Store *s);
+void store_cache_committed(Store *s);
 
 /* ---- statements (store-stmt.c) ---- */
 

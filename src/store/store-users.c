@@ -122,9 +122,11 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
             store_bind_fields(st, USER_AT, u, FIELDS_ALL))
                 return store_error(s, err, "adding a user");
         r = store_write(s, st, "adding a user", err);
-        if (r >= 0)
-                *ret_row = sqlite3_last_insert_rowid(s->db);
-        return r;
+        if (r < 0)
+                return r;
+        *ret_row = sqlite3_last_insert_rowid(s->db);
+        store_cache_added(s);
+        return 0;
 }
 
 int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err) {
