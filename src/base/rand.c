@@ -31,8 +31,13 @@ uint64_t backoff_full_jitter(uint64_t base_usec, uint64_t cap_usec, unsigned att
 }
 
 void random_event_id(char out[static EVENT_ID_SIZE]) {
-        int n = snprintf(out, EVENT_ID_SIZE, "evt_%016" PRIx64 "%016" PRIx64, random_u64(),
-                         random_u64());
+        uint64_t v[2];
+        ssize_t got = getrandom(v, sizeof v, 0); /* as above */
+        int n;
+
+        assert(got == sizeof v);
+        (void) got;
+        n = snprintf(out, EVENT_ID_SIZE, "evt_%016" PRIx64 "%016" PRIx64, v[0], v[1]);
 
         assert(n == EVENT_ID_SIZE - 1);
         (void) n;

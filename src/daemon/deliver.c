@@ -11,6 +11,9 @@
 #include "sink/sink.h"
 
 #define PORTION 128
+#define UNSAVED_MAX \
+        1024 /* to save is a commit; after a crash they are told again, at most, and what was
+                          * told while a run's transaction was open */
 #define RETRY_FIRST USEC_PER_SEC
 #define RETRY_MOST (60 * USEC_PER_SEC)
 
@@ -19,7 +22,8 @@ typedef struct Reader {
         Deliver *deliver;
         const Sink *sink;
         int64_t cursor;
-        bool unsaved; /* the cursor is not yet in the database */
+        size_t unsaved; /* so many events have been told since the cursor was written down */
+        bool overdue;   /* and that has failed */
         PortionSource step;
         sd_event_source *timer;
         unsigned failures; /* in a row */
@@ -28,6 +32,7 @@ typedef struct Reader {
 struct Deliver {
         Store *store;
         SinkSettings settings;
+        int64_t committed; /* events up to there cannot be undone any more */
         Reader *readers;
         size_t n;
 };
@@ -38,40 +43,47 @@ typedef enum Portion {
         PORTION_FAILED, /* later */
 } Portion;
 
-/* Writes the cursor down.  Until that works, only it is tried again, not the telling. */
+/* Writes the cursor down.  Until that works, only it is tried again, not the telling.  It is no part of
+ * the transaction of a run, which may be undone: the commit pokes, and then it is saved. */
 static int save_cursor(Reader *r, Error *err) {
         int rc;
 
-        if (!r->unsaved)
+        if (r->unsaved == 0 || store_in_transaction(r->deliver->store))
                 return 0;
         rc = store_cursor_move(r->deliver->store, r->sink->name, r->cursor, err);
-        r->unsaved = rc < 0;
+        r->overdue = rc < 0;
+        if (rc >= 0)
+                r->unsaved = 0;
         return rc;
 }
 
-/* Tells up to one portion.  *ret_empty: there was nothing to tell. */
+/* Tells up to one portion.  *ret_empty: there is no more to tell, and the cursor is saved. */
 static int tell_some(Reader *r, bool *ret_empty, Error *err) {
-        Event **events = NULL;
-        size_t n = 0, told = 0;
-        int rc = save_cursor(r, err);
+        const EventQuery q = { .after = r->cursor,
+                               .upto = r->deliver->committed,
+                               .kinds = EVENT_MASK_ALL,
+                               .max = PORTION };
+        EventPage page = { 0 };
+        size_t told = 0;
+        int rc = r->overdue || r->unsaved >= UNSAVED_MAX ? save_cursor(r, err) : 0;
 
-        if (rc >= 0)
-                rc = store_events_after(r->deliver->store, r->cursor, PORTION, &events, &n, err);
+        if (rc >= 0 && q.after < q.upto)
+                rc = store_events_read(r->deliver->store, &q, &page, err);
         if (rc < 0)
                 return rc;
-        if (n > 0)
-                told = r->sink->tell(events, n, &r->deliver->settings, err);
+        if (page.n > 0)
+                told = r->sink->tell(page.events, page.n, &r->deliver->settings, err);
         if (told > 0) {
-                r->cursor = events[told - 1]->seq;
-                r->unsaved = true;
+                r->cursor = page.events[told - 1]->seq;
+                r->unsaved += told;
         }
-        events_free(events, n);
-        *ret_empty = n == 0;
-        if (told < n) {
+        events_free(page.events, page.n);
+        *ret_empty = page.n < PORTION;
+        if (told < page.n) {
                 (void) save_cursor(r, NULL);
                 return err->code;
         }
-        return save_cursor(r, err);
+        return page.n < PORTION ? save_cursor(r, err) : 0;
 }
 
 static Portion tell_portion(Reader *r) {
@@ -94,11 +106,9 @@ static Portion tell_portion(Reader *r) {
 
 static int on_step(void *userdata) {
         Reader *r = userdata;
+        bool waits = r->overdue && store_in_transaction(r->deliver->store);
 
-        /* The transaction of a run is open: what is in it may yet be undone.  Its commit pokes. */
-        if (store_in_transaction(r->deliver->store))
-                return 0;
-        switch (tell_portion(r)) {
+        switch (waits ? PORTION_FAILED : tell_portion(r)) {
         case PORTION_EMPTY:
                 return 0;
         case PORTION_TOLD:
@@ -137,7 +147,14 @@ static int reader_open(Reader *r, sd_event *event, Error *err) {
                 return error_set(err, rc, "cannot set up delivery: %s", strerror(-rc));
         (void) sd_event_source_set_exit_on_failure(r->timer, true);
         (void) sd_event_source_set_description(r->timer, "deliver-retry");
+        portion_arm(&r->step);
         return 0;
+}
+
+/* Outside a transaction, all that is in the log is committed. */
+static void note_committed(Deliver *d) {
+        if (!store_in_transaction(d->store))
+                (void) store_event_last_seq(d->store, &d->committed, NULL);
 }
 
 int deliver_new(sd_event *event, Store *store, Deliver **ret, Error *err) {
@@ -146,6 +163,7 @@ int deliver_new(sd_event *event, Store *store, Deliver **ret, Error *err) {
         if (!d || !(d->readers = calloc(n_sinks, sizeof *d->readers)))
                 return error_set(err, -ENOMEM, "out of memory");
         d->store = store;
+        note_committed(d);
         for (; d->n < n_sinks; d->n++) {
                 Reader *r = &d->readers[d->n];
                 int rc;
@@ -176,14 +194,22 @@ void deliver_set_minimal(Deliver *d, bool minimal) {
 }
 
 void deliver_poke(Deliver *d) {
-        for (size_t i = 0; i < d->n; i++)
-                if (d->readers[i].failures == 0) /* else its timer wakes it */
-                        portion_arm(&d->readers[i].step);
+        note_committed(d);
+        for (size_t i = 0; i < d->n; i++) {
+                Reader *r = &d->readers[i];
+
+                if (r->failures > 0) /* its timer wakes it */
+                        continue;
+                (void) save_cursor(
+                        r, NULL); /* what fails is tried again in the step, and said there */
+                portion_arm(&r->step);
+        }
 }
 
 bool deliver_drain(Deliver *d) {
         bool all = true;
 
+        note_committed(d);
         for (size_t i = 0; i < d->n; i++) {
                 Portion p;
 

@@ -9,7 +9,7 @@
 #include "store/store.h"
 
 /* Brings committed events to every sink, each from its own cursor, in portions, so that the loop
- * stays responsive. */
+ * stays responsive, also while a run goes on writing. */
 typedef struct Deliver Deliver;
 
 /* Opens the cursors.  What is due is told from the loop's next turn on. */
@@ -19,7 +19,7 @@ DEFINE_CLEANUP(Deliver *, deliver_free)
 
 void deliver_set_minimal(Deliver *d, bool minimal);
 
-/* There may be new events. */
+/* There may be new events: those that are committed when this is called outside a transaction. */
 void deliver_poke(Deliver *d);
 
 /* Tells what is due and can be told now, without the loop; for the end of the program.  Returns

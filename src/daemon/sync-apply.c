@@ -152,7 +152,7 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
 
         fresh.dates.removed_at = TIME_NONE;
         fresh.dates.last_changed_at = now;
-        r = store_user_update(s->world->store, &fresh, err);
+        r = store_user_amend(s->world->store, old, &fresh, err);
         if (r < 0)
                 return r;
         if (former) {

@@ -5,92 +5,76 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "base/timefmt.h"
 #include "model/event.h"
+
+#define IMAGE_SIZE 1024 /* of most users */
+#define CHANGES_SIZE 256
 
 static void json_putp(json_object **o) {
         (void) json_object_put(*o);
 }
 #define CLEANUP_JSON CLEANUP(json_putp)
 
-/* Adds value (taken over, also on failure) under key.  A NULL value is JSON's null; so that a failed
- * allocation is not taken for it, makers of values go through `made`. */
-static int add(json_object *o, const char *key, json_object *value) {
-        if (json_object_object_add(o, key, value) == 0)
-                return 0;
-        (void) json_object_put(value);
-        return -ENOMEM;
-}
+/* What the database has may have been written by others: it is read before it goes into an event. */
+static int add_json(JsonText *j, const char *key, const char *text) {
+        CLEANUP_JSON json_object *o = json_tokener_parse(text);
+        const char *plain =
+                o ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                              JSON_C_TO_STRING_NOSLASHESCAPE)
+                  : NULL;
 
-static int made(json_object *o, const char *key, json_object *value) {
-        return value ? add(o, key, value) : -ENOMEM;
-}
-
-static int add_text(json_object *o, const char *key, const char *text) {
-        return text ? made(o, key, json_object_new_string(text)) : add(o, key, NULL);
-}
-
-static int add_time(json_object *o, const char *key, int64_t ms) {
-        char text[TIME_TEXT_SIZE];
-
-        if (ms == TIME_NONE)
-                return add(o, key, NULL);
-        time_format(ms, text);
-        return add_text(o, key, text);
+        if (!plain)
+                return -ENOMEM;
+        jsontext_raw(j, key, plain);
+        return 0;
 }
 
 /* A column's text in the JSON type that its field has. */
-static int add_field(json_object *o, const char *key, FieldType type, const char *text) {
-        if (!text)
-                return add(o, key, NULL);
+static int add_field(JsonText *j, const char *key, FieldType type, const char *text) {
+        if (!text) {
+                jsontext_string(j, key, NULL);
+                return 0;
+        }
         switch (type) {
         case FIELD_TEXT:
         case FIELD_TIME:
-                return add_text(o, key, text);
+                jsontext_string(j, key, text);
+                return 0;
         case FIELD_BOOL:
-                return made(o, key, json_object_new_boolean(strcmp(text, "1") == 0));
+                jsontext_raw(j, key, strcmp(text, "1") == 0 ? "true" : "false");
+                return 0;
         case FIELD_JSON:
-                return made(o, key, json_tokener_parse(text));
+                return add_json(j, key, text);
         }
         abort(); /* a FieldType without a case is a bug in this file */
 }
 
-static char *to_text(json_object *o) {
-        const char *text =
-                json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                          JSON_C_TO_STRING_NOSLASHESCAPE);
-
-        return text ? strdup(text) : NULL;
-}
-
 static int user_image(const User *u, const UserDates *dates, char **ret) {
-        CLEANUP_JSON json_object *o = json_object_new_object();
+        CLEANUP(jsontext_clear) JsonText j = { 0 };
 
-        if (!o)
-                return -ENOMEM;
+        jsontext_reserve(&j, IMAGE_SIZE);
+        jsontext_open(&j, NULL, '{');
         for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
                 if (!(user_fields[i].flags & FIELD_SECRET) &&
-                    add_field(o, user_fields[i].column, user_fields[i].type, u->value[i]) < 0)
+                    add_field(&j, user_fields[i].column, user_fields[i].type, u->value[i]) < 0)
                         return -ENOMEM;
-        if (add_time(o, "first_seen_at", dates->first_seen_at) < 0 ||
-            add_time(o, "last_changed_at", dates->last_changed_at) < 0)
-                return -ENOMEM;
-        if (dates->removed_at != TIME_NONE && add_time(o, "removed_at", dates->removed_at) < 0)
-                return -ENOMEM;
-        *ret = to_text(o);
-        return *ret ? 0 : -ENOMEM;
+        jsontext_time(&j, "first_seen_at", dates->first_seen_at);
+        jsontext_time(&j, "last_changed_at", dates->last_changed_at);
+        if (dates->removed_at != TIME_NONE)
+                jsontext_time(&j, "removed_at", dates->removed_at);
+        jsontext_close(&j, '}');
+        return jsontext_finish(&j, ret);
 }
 
-static int append_change(json_object *list, const char *column, FieldType type, const char *old,
+static int append_change(JsonText *j, const char *column, FieldType type, const char *old,
                          const char *new) {
-        json_object *change = json_object_new_object();
-
-        if (!change || add_text(change, "field", column) < 0 ||
-            add_field(change, "old", type, old) < 0 || add_field(change, "new", type, new) < 0 ||
-            json_object_array_add(list, change) < 0) {
-                (void) json_object_put(change);
+        jsontext_open(j, NULL, '{');
+        jsontext_string(j, "field", column);
+        if (add_field(j, "old", type, old) < 0 || add_field(j, "new", type, new) < 0)
                 return -ENOMEM;
-        }
+        jsontext_close(j, '}');
         return 0;
 }
 
@@ -98,24 +82,24 @@ static int append_change(json_object *list, const char *column, FieldType type, 
  * exactly. */
 static int changes_json(FieldMask fields, const User *old, const User *new,
                         const UserDates *old_dates, const UserDates *new_dates, char **ret) {
-        CLEANUP_JSON json_object *list = json_object_new_array();
+        CLEANUP(jsontext_clear) JsonText j = { 0 };
         char before[TIME_TEXT_SIZE], after[TIME_TEXT_SIZE];
 
-        if (!list)
-                return -ENOMEM;
+        jsontext_reserve(&j, CHANGES_SIZE);
+        jsontext_open(&j, NULL, '[');
         for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
                 if ((fields & FIELD_BIT(i)) &&
-                    append_change(list, user_fields[i].column, user_fields[i].type,
+                    append_change(&j, user_fields[i].column, user_fields[i].type,
                                   old ? old->value[i] : NULL, new ? new->value[i] : NULL) < 0)
                         return -ENOMEM;
         if (old_dates && new_dates && old_dates->last_changed_at != new_dates->last_changed_at) {
                 time_format(old_dates->last_changed_at, before);
                 time_format(new_dates->last_changed_at, after);
-                if (append_change(list, "last_changed_at", FIELD_TIME, before, after) < 0)
+                if (append_change(&j, "last_changed_at", FIELD_TIME, before, after) < 0)
                         return -ENOMEM;
         }
-        *ret = to_text(list);
-        return *ret ? 0 : -ENOMEM;
+        jsontext_close(&j, ']');
+        return jsontext_finish(&j, ret);
 }
 
 /* "display_name,license_type" */

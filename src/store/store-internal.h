@@ -30,6 +30,8 @@ typedef enum StmtId {
         STMT_USER_BY_ROW,
         STMT_USER_INSERT,
         STMT_USER_UPDATE,
+        STMT_USER_AMEND_STATUS,
+        STMT_USER_AMEND_DETAILS,
         STMT_USER_SET_MISSING,
         STMT_USERS_LISTED,
         STMT_USERS_MARKED,
@@ -78,13 +80,33 @@ struct Store {
         sqlite3 *db;
         sqlite3_stmt *stmts[STMT_COUNT];
         char *path;
-        int lock;    /* fd of path + ".lock", or -1 */
-        bool reader; /* store_open_reader(): errors speak of reading */
+        int lock;       /* fd of path + ".lock", or -1 */
+        bool reader;    /* store_open_reader(): errors speak of reading */
+        unsigned added; /* users, since a run has ended */
+        bool shrinks;   /* the cache, with the next commit */
 };
 
-/* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0), and in
- * STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1): field i is at USER_AT + i. */
+/* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0): field i is
+ * at USER_AT + i.  In STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1) their parameters do. */
 #define USER_AT 6
+
+/* ---- writing users (store-users.c, store-amend.c) ---- */
+
+#define FIELDS_ALL (FIELD_BIT(USER_FIELD_COUNT) - 1)
+/* What STMT_USER_UPDATE, STMT_USER_AMEND_STATUS and STMT_USER_AMEND_DETAILS write. */
+#define FIELDS_UPDATED (FIELDS_ALL & ~FIELD_BIT(USER_FIELD_USER_ID))
+#define FIELDS_WITH_STATUS \
+        (FIELDS_UPDATED &  \
+         ~(FIELD_BIT(USER_FIELD_PRIMARY_EMAIL) | FIELD_BIT(USER_FIELD_PERSONAL_PIN)))
+#define FIELDS_DETAILS                                                           \
+        (FIELDS_WITH_STATUS & ~(FIELD_BIT(USER_FIELD_USER_REGISTRATION_STATUS) | \
+                                FIELD_BIT(USER_FIELD_USER_INVITATION_STATUS)))
+
+/* Binds the fields of a set, one after the other from pos on; borrowed like texts. */
+int store_bind_fields(sqlite3_stmt *st, int pos, const User *u, FieldMask fields);
+int store_bind_mark(sqlite3_stmt *st, int pos, RecordMark mark);
+/* Runs a statement that names one row of user_data; -ENOENT: there is no such row. */
+int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err);
 
 /* ---- migrations (store-schema.c) ---- */
 
@@ -107,6 +129,14 @@ int store_open_model(int version, Store **ret, Error *err);
 
 /* Takes version to the newest, all steps in one transaction. */
 int store_schema_migrate(Store *s, const Migrations *m, int version, Error *err);
+
+/* ---- the cache (store-cache.c) ---- */
+
+int store_cache_init(Store *s, Error *err);
+/* A user was added, a run has ended, what was written is committed. */
+void store_cache_added(Store *s);
+void store_cache_run_ended(Store *s);
+void store_cache_committed(Store *s);
 
 /* ---- statements (store-stmt.c) ---- */
 

@@ -63,7 +63,10 @@ int store_run_close(Store *s, int64_t run, const RunCounters *c, RunOutcome outc
         if (bind_counters(st, c, run) | store_bind_text(st, 9, outcome_names[outcome]) |
             store_bind_text(st, 10, error) | store_bind_time(st, 11, now))
                 return store_error(s, err, "updating a run");
-        return write_run(s, st, run, err);
+        r = write_run(s, st, run, err);
+        if (r >= 0)
+                store_cache_run_ended(s);
+        return r;
 }
 
 int store_runs_interrupt(Store *s, int64_t account, const char *error, int64_t now, Error *err) {

@@ -9,7 +9,27 @@
 /* What USER_FIELDS says, as SQL, so that field i is at USER_AT + i. */
 #define FIELD_COLUMN(id, json, parent, column, type, flags) ", " #column
 #define FIELD_PARAM(id, json, parent, column, type, flags) ", ?"
-#define FIELD_SET(id, json, parent, column, type, flags) ", " #column " = ?"
+
+/* An UPDATE costs an entry in each index that has a column which it names, whether that changes or not.
+ * So FIELD_SET leaves the key out, SET_STATUS what is in other indexes than those of the statuses, and
+ * SET_DETAILS all that is in any.  store-internal.h has the same sets. */
+#define SECOND(a, b, ...) b
+#define SECOND_OF(...) SECOND(__VA_ARGS__, )
+#define NOTHING ~, ""
+#define IS_KEY_USER_ID NOTHING
+#define IN_OTHER_INDEX_USER_ID NOTHING
+#define IN_OTHER_INDEX_PRIMARY_EMAIL NOTHING
+#define IN_OTHER_INDEX_PERSONAL_PIN NOTHING
+#define IN_INDEX_USER_ID NOTHING
+#define IN_INDEX_PRIMARY_EMAIL NOTHING
+#define IN_INDEX_PERSONAL_PIN NOTHING
+#define IN_INDEX_USER_REGISTRATION_STATUS NOTHING
+#define IN_INDEX_USER_INVITATION_STATUS NOTHING
+#define FIELD_SET(id, json, parent, column, type, flags) SECOND_OF(IS_KEY_##id, ", " #column " = ?")
+#define SET_STATUS(id, json, parent, column, type, flags) \
+        SECOND_OF(IN_OTHER_INDEX_##id, ", " #column " = ?")
+#define SET_DETAILS(id, json, parent, column, type, flags) \
+        SECOND_OF(IN_INDEX_##id, ", " #column " = ?")
 
 #define USER_COLUMNS \
         "row, first_seen_at, last_changed_at, removed_at, missing, mark" USER_FIELDS(FIELD_COLUMN)
@@ -56,6 +76,12 @@ static const char *const stmt_sql[STMT_COUNT] = {
         [STMT_USER_UPDATE] =
                 "UPDATE user_data SET first_seen_at = ?1, last_changed_at = ?2,"
                 " removed_at = ?3, missing = ?4, mark = ?5" USER_FIELDS(FIELD_SET) " WHERE row = ?",
+        [STMT_USER_AMEND_STATUS] =
+                "UPDATE user_data SET last_changed_at = ?1, mark = ?2" USER_FIELDS(
+                        SET_STATUS) " WHERE row = ?",
+        [STMT_USER_AMEND_DETAILS] =
+                "UPDATE user_data SET last_changed_at = ?1, mark = ?2" USER_FIELDS(
+                        SET_DETAILS) " WHERE row = ?",
         [STMT_USER_SET_MISSING] = "UPDATE user_data SET missing = ?1, mark = ?2 WHERE row = ?3",
         [STMT_USERS_LISTED] = "SELECT row, missing FROM user_data INDEXED BY user_listed"
                               " WHERE account_key = ?1 AND removed_at IS NULL AND row > ?2"

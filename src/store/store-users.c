@@ -14,9 +14,7 @@ void stored_user_clear(StoredUser *u) {
         *u = (StoredUser){ 0 };
 }
 
-static int bind_field(sqlite3_stmt *st, unsigned field, const char *text) {
-        int pos = USER_AT + (int) field;
-
+static int bind_field(sqlite3_stmt *st, int pos, unsigned field, const char *text) {
         switch (user_fields[field].type) {
         case FIELD_TEXT:
         case FIELD_TIME:
@@ -28,16 +26,17 @@ static int bind_field(sqlite3_stmt *st, unsigned field, const char *text) {
         return SQLITE_MISUSE;
 }
 
-static int bind_fields(sqlite3_stmt *st, const User *u) {
+int store_bind_fields(sqlite3_stmt *st, int pos, const User *u, FieldMask fields) {
         int rc = SQLITE_OK;
 
         for (unsigned i = 0; i < USER_FIELD_COUNT; i++)
-                rc |= bind_field(st, i, u->value[i]);
+                if (fields & FIELD_BIT(i))
+                        rc |= bind_field(st, pos++, i, u->value[i]);
         return rc;
 }
 
 /* As bytes, in this machine's order: read on another, they are merely unknown. */
-static int bind_mark(sqlite3_stmt *st, int pos, RecordMark mark) {
+int store_bind_mark(sqlite3_stmt *st, int pos, RecordMark mark) {
         if (mark.len == 0)
                 return sqlite3_bind_null(st, pos);
         return sqlite3_bind_blob(st, pos, &mark, sizeof mark, SQLITE_TRANSIENT);
@@ -119,16 +118,18 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
                 return r;
         if (sqlite3_bind_int64(st, 1, account) | store_bind_time(st, 2, dates->first_seen_at) |
             store_bind_time(st, 3, dates->last_changed_at) |
-            store_bind_time(st, 4, dates->removed_at) | bind_mark(st, 5, mark) | bind_fields(st, u))
+            store_bind_time(st, 4, dates->removed_at) | store_bind_mark(st, 5, mark) |
+            store_bind_fields(st, USER_AT, u, FIELDS_ALL))
                 return store_error(s, err, "adding a user");
         r = store_write(s, st, "adding a user", err);
-        if (r >= 0)
-                *ret_row = sqlite3_last_insert_rowid(s->db);
-        return r;
+        if (r < 0)
+                return r;
+        *ret_row = sqlite3_last_insert_rowid(s->db);
+        store_cache_added(s);
+        return 0;
 }
 
-/* What a statement that names one row of user_data comes to. */
-static int write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err) {
+int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err) {
         int r = store_write(s, st, "updating a user", err);
 
         if (r >= 0 && sqlite3_changes(s->db) == 0)
@@ -148,10 +149,11 @@ int store_user_update(Store *s, const StoredUser *u, Error *err) {
         if (store_bind_time(st, 1, u->dates.first_seen_at) |
             store_bind_time(st, 2, u->dates.last_changed_at) |
             store_bind_time(st, 3, u->dates.removed_at) | sqlite3_bind_int64(st, 4, u->missing) |
-            bind_mark(st, 5, present ? u->mark : none) | bind_fields(st, &u->user) |
-            sqlite3_bind_int64(st, USER_AT + USER_FIELD_COUNT, u->row))
+            store_bind_mark(st, 5, present ? u->mark : none) |
+            store_bind_fields(st, USER_AT, &u->user, FIELDS_UPDATED) |
+            sqlite3_bind_int64(st, USER_AT + __builtin_popcount(FIELDS_UPDATED), u->row))
                 return store_error(s, err, "updating a user");
-        return write_row(s, st, u->row, err);
+        return store_write_row(s, st, u->row, err);
 }
 
 static int set_missing(Store *s, int64_t row, unsigned missing, RecordMark mark, Error *err) {
@@ -160,10 +162,10 @@ static int set_missing(Store *s, int64_t row, unsigned missing, RecordMark mark,
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, missing) | bind_mark(st, 2, mark) |
+        if (sqlite3_bind_int64(st, 1, missing) | store_bind_mark(st, 2, mark) |
             sqlite3_bind_int64(st, 3, row))
                 return store_error(s, err, "updating a user");
-        return write_row(s, st, row, err);
+        return store_write_row(s, st, row, err);
 }
 
 int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err) {

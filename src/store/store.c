@@ -233,7 +233,6 @@ static const char settings[] =
         "PRAGMA synchronous = FULL;" /* an event is told only once it is durable */
         "PRAGMA journal_size_limit = 16777216;"
         "PRAGMA wal_autocheckpoint = 4000;"
-        "PRAGMA cache_size = -12288;"
         "PRAGMA mmap_size = 0;" /* a file that is cut would be a SIGBUS */
         "PRAGMA temp_store = MEMORY;"
         "PRAGMA secure_delete = FAST;" /* a wiped PIN is gone */
@@ -266,6 +265,8 @@ static int set_up(Store *s, const Migrations *m, Error *err) {
         r = check_file(s, m, &version, err);
         if (r >= 0)
                 r = store_exec_sql(s, settings, "setting it up", err);
+        if (r >= 0)
+                r = store_cache_init(s, err);
         if (r < 0)
                 return r;
         r = check_wal(s, err);
@@ -276,6 +277,9 @@ static int set_up(Store *s, const Migrations *m, Error *err) {
         r = store_schema_migrate(s, m, version, err);
         if (r >= 0)
                 r = store_exec_sql(s, "PRAGMA foreign_keys = ON;", "setting it up", err);
+        /* They guard against corrections by hand, and cost a sub-program a row: whatever is written
+         * here says what becomes of the mark. */
+        (void) sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
         return r;
 }
 
@@ -348,6 +352,8 @@ int store_commit(Store *s, Error *err) {
         r = store_exec(s, STMT_COMMIT, "committing", err);
         if (r < 0)
                 store_rollback(s);
+        else
+                store_cache_committed(s);
         return r;
 }
 

@@ -118,6 +118,8 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
 /* Replaces fields, dates (removed_at says whether it is listed), the count of missing, and the mark,
  * which only somebody has who is listed and not missing. */
 int store_user_update(Store *s, const StoredUser *u, Error *err);
+/* The same where old is what the database has: what does not differ is not written. */
+int store_user_amend(Store *s, const StoredUser *old, const StoredUser *u, Error *err);
 /* The listing names the user again, and nothing has changed but the bytes of the record. */
 int store_user_confirm(Store *s, int64_t row, RecordMark mark, Error *err);
 
@@ -230,7 +232,8 @@ typedef struct EventPage {
         bool end;     /* there was nothing beyond */
 } EventPage;
 
-/* Only what is committed should be told: call outside a transaction. */
+/* Only what is committed should be told: call outside a transaction, or with what is known to be
+ * committed as upto. */
 int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err);
 /* Up to max events of any kind with a seq above after, likewise; *ret_n of them in *ret. */
 int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,

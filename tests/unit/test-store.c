@@ -438,6 +438,29 @@ static void test_user_round_trip(void **state) {
                             "integer|15\nnull|1");
 }
 
+/* Who adds many users has more memory for it, until the end of the run is committed. */
+static void test_cache_while_many_come(void **state) {
+        const RunCounters c = { 0 };
+        Fixture *f = *state;
+        Error err = { 0 };
+        int64_t run = 0;
+        char id[16];
+
+        for (int turn = 0; turn < 2; turn++) {
+                assert_ok(store_begin(f->store, &err), err);
+                assert_ok(store_run_open(f->store, f->account, T0, &run, &err), err);
+                for (int i = 0; i < (turn == 0 ? 5000 : 1); i++) {
+                        assert_string_equal(ask(f->store, "PRAGMA cache_size"),
+                                            i < 4096 ? "-12288" : "-30720");
+                        (void) snprintf(id, sizeof id, "%d-%d", turn, i);
+                        (void) add(f, id, "Registered", T0);
+                }
+                assert_ok(store_run_close(f->store, run, &c, RUN_COMPLETE, NULL, T0, &err), err);
+                assert_ok(store_commit(f->store, &err), err);
+                assert_string_equal(ask(f->store, "PRAGMA cache_size"), "-12288");
+        }
+}
+
 static void test_user_leaves_and_returns(void **state) {
         Fixture *f = *state;
         CLEANUP(stored_user_clear) StoredUser u = { 0 };
@@ -1041,6 +1064,7 @@ int main(void) {
                 T(test_statements_use_indexes),
                 T(test_queries_use_indexes),
                 T(test_user_round_trip),
+                T(test_cache_while_many_come),
                 T(test_user_leaves_and_returns),
                 T(test_email_ignores_case),
                 T(test_listed_rows),
