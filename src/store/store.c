@@ -71,7 +71,7 @@ int store_error_reading(const char *path, int error, Error *err) {
         case EPERM:
                 return error_set(err, -EACCES,
                                  "the database %s cannot be read: permission denied; join its"
-                                 " group (adduser YOU rosterd, then log in again)",
+                                 " group (usermod -aG rosterd YOU, then log in again)",
                                  path);
         default:
                 return store_error_errno(path, error, err);
