@@ -149,6 +149,7 @@ def test_reload_keeps_the_old_configuration_when_the_new_one_is_bad(chime):
     assert "intervall" in said and "interval" in said
     wait_until(lambda: show("ActiveState") == "active", message="the end of the reload")
     assert show("MainPID") == pid
+    wait_until(lambda: "the new configuration was refused" in show("StatusText"), message="StatusText")
     # the old one goes on: the account is still watched, at its old interval
     chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
     wait_message("ana@example.com was suspended", timeout=25)
