@@ -290,6 +290,18 @@ def test_a_credential_reaches_it_by_loadcredential(chime):
     assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
 
 
+def test_a_credential_reaches_the_timer_example(chime):
+    """By a drop-in of its own, as the example says: those of rosterd.service do not count."""
+    write("/etc/rosterd/chime-secret", chime.secret_key + "\n", 0o600)
+    configure(chime, account=f"access_key_id = {chime.access_key}\nsecret_access_key_file = chime-secret\n")
+    for unit in ("rosterd", "rosterd-once"):
+        os.makedirs(f"/etc/systemd/system/{unit}.service.d")
+        shutil.copy(f"{SRC}/systemd/examples/credentials.conf", f"/etc/systemd/system/{unit}.service.d")
+        run("systemctl", "daemon-reload")
+        run("systemctl", "start", "rosterd-once", status=0 if unit == "rosterd-once" else 1)
+    wait_message("baseline taken: 450 users", unit="rosterd-once")
+
+
 def test_without_its_credential_it_does_not_start(chime):
     configure(chime, account=f"access_key_id = {chime.access_key}\nsecret_access_key_file = chime-secret\n")
     run("systemctl", "start", "rosterd", status=1)
