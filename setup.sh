@@ -253,7 +253,13 @@ install_it() {
         as_root systemd-sysusers rosterd.conf
         as_root chgrp rosterd /etc/rosterd/rosterd.conf # 0640: for root and the service
         as_root journalctl --update-catalog
-        if [ -d /run/systemd/system ]; then as_root systemctl daemon-reload; fi
+        if [ -d /run/systemd/system ]; then
+                as_root systemctl daemon-reload
+                if systemctl --quiet is-active rosterd; then
+                        say "Installed. The rosterd that runs is the one from before, until: systemctl restart rosterd"
+                        return
+                fi
+        fi
         say "Installed. Next: write /etc/rosterd/rosterd.conf and hand over its secrets (README.md, \"Install it as a service\"), then: systemctl enable --now rosterd"
 }
 
