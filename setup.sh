@@ -44,6 +44,7 @@ libsystemd|libsystemd-dev|systemd-devel
 inih|libinih-dev|inih-devel
 OpenSSL's libcrypto, for webhook signatures|libssl-dev|openssl-devel
 xxHash, to recognise unchanged records|libxxhash-dev|xxhash-devel
+the command kill, for systemctl reload|procps|util-linux
 END
         case $1 in demo | check) cat <<'END' ;; esac
 the emulator's HTTP server|libmicrohttpd-dev|libmicrohttpd-devel
@@ -58,7 +59,7 @@ gnuplot, for the chart of the benchmark|gnuplot-nox|gnuplot
 manual pages and completion|mandoc zsh fish|mandoc zsh fish
 checks of the sources|shellcheck ?clang-format-14|ShellCheck
 static analysis|clang-tidy-14 cppcheck|clang-tools-extra cppcheck
-a systemd to test in|systemd util-linux procps passwd hostname|systemd util-linux procps-ng shadow-utils hostname
+a systemd to test in|systemd util-linux passwd hostname|systemd procps-ng shadow-utils hostname
 OpenSSL's command, for test certificates|openssl|openssl
 xz, for the tarball|xz-utils|xz tar
 a JSON Schema validator|python3-jsonschema|python3-jsonschema
@@ -252,8 +253,14 @@ install_it() {
         as_root systemd-sysusers rosterd.conf
         as_root chgrp rosterd /etc/rosterd/rosterd.conf # 0640: for root and the service
         as_root journalctl --update-catalog
-        if [ -d /run/systemd/system ]; then as_root systemctl daemon-reload; fi
-        say "Installed. Next: write /etc/rosterd/rosterd.conf and hand over its secrets (README.md, "Install it as a service"), then: systemctl enable --now rosterd"
+        if [ -d /run/systemd/system ]; then
+                as_root systemctl daemon-reload
+                if systemctl --quiet is-active rosterd; then
+                        say "Installed. The rosterd that runs is the one from before, until: systemctl restart rosterd"
+                        return
+                fi
+        fi
+        say "Installed. Next: write /etc/rosterd/rosterd.conf and hand over its secrets (README.md, \"Install it as a service\"), then: systemctl enable --now rosterd"
 }
 
 # ---- testing -----------------------------------------------------------------------------------

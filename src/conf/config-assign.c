@@ -265,7 +265,8 @@ static int value_path(Loader *l, const Section *s, const char *label, const char
                 loader_complain(l, -EINVAL, loader_here(l), s, label,
                                 "\"%s\" names a credential, but CREDENTIALS_DIRECTORY is not set; "
                                 "write an absolute path, or start rosterd from a unit with "
-                                "LoadCredential=",
+                                "LoadCredential=; for a check by hand, set it to the file's "
+                                "directory",
                                 shown);
                 return -EINVAL;
         }

@@ -6,6 +6,7 @@
 #include "ctl/command.h"
 #include "ctl/remote.h"
 #include "ctl/show.h"
+#include "ctl/users-table.h"
 #include "ctl/writer.h"
 
 static const Option options[] = {
@@ -43,9 +44,12 @@ static int list(Ctl *c, const char *account, Error *err) {
         }
         if (r >= 0)
                 r = store_read_held(store, account, &rows, err);
-        if (r >= 0 && table)
-                say_held(c, account, held, listed);
-        return r < 0 ? r : write_rows(c, FORMAT_TABLE, rows, shown, 5, err);
+        if (r < 0)
+                return r;
+        if (!table)
+                return write_rows(c, c->format, rows, NULL, 0, err);
+        say_held(c, account, held, listed);
+        return write_users_table(c, rows, shown, 5, err);
 }
 
 static int accept_alone(Ctl *c, const char *account, int64_t *ret_held, Error *err) {

@@ -124,6 +124,9 @@ static int plan(Ctl *c, Status *s, const Rows *rows, Writer **ret, Error *err) {
 
         s->table = format == FORMAT_TABLE;
         s->n = rows_columns(rows);
+        s->account = find_cell(rows, "account");
+        s->state = find_cell(rows, "state");
+        s->next_run_at = find_cell(rows, "next_run_at");
         all = s->n + N_MORE;
         columns = calloc(all, sizeof *columns);
         s->from = calloc(all, sizeof *s->from);
@@ -139,15 +142,14 @@ static int plan(Ctl *c, Status *s, const Rows *rows, Writer **ret, Error *err) {
                         continue; /* words for people */
                 columns[s->n_written] =
                         at < s->n ? column_named(rows_column(rows, at)) : more[at - s->n];
+                if (at == s->account)
+                        columns[s->n_written].rank = 1; /* a state without whose says nothing */
                 if (people && columns[s->n_written].type == COLUMN_TIME) {
                         s->ago[s->n_written] = true;
                         columns[s->n_written].type = COLUMN_TEXT;
                 }
                 s->from[s->n_written++] = at;
         }
-        s->account = find_cell(rows, "account");
-        s->state = find_cell(rows, "state");
-        s->next_run_at = find_cell(rows, "next_run_at");
         return writer_new(&c->out, format, ctl_local_times(c), columns, s->n_written, ret, err);
 }
 

@@ -31,7 +31,7 @@ bool args_has(const Args *a, const char *option);
 int args_number(const Args *a, const char *option, int64_t dflt, int64_t *ret, Error *err);
 
 /* One command.  A new one is a file cmd-NAME.c, a line in the table of command.c, and its screen in
- * doc/rosterctl.1.in; help and completion come from here. */
+ * doc/rosterctl.1; help and completion come from here. */
 typedef struct Command {
         const char *name;
         const char *args;    /* after the options, as shown in its usage */

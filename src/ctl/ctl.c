@@ -50,6 +50,12 @@ int ctl_config(Ctl *c, const Config **ret, Error *err) {
                                          "the configuration %s has mistakes; see 'rosterd"
                                          " --check-config', or name the database with --database",
                                          path);
+                if (r == -EACCES)
+                        return error_set(err, r,
+                                         "the configuration %s cannot be read: permission denied;"
+                                         " join its group (usermod -aG rosterd YOU, then log in"
+                                         " again), or name the database with --database",
+                                         path);
                 if (r < 0)
                         return r == -ENOENT ? error_set(err, -EBADMSG,
                                                         "the configuration %s does not exist; name"

@@ -52,7 +52,7 @@ static int failed(const Remote *r, int error, Error *err) {
         case EPERM:
                 return error_set(err, -EACCES,
                                  "you may not ask rosterd: %s: permission denied; join its group "
-                                 "(adduser YOU rosterd, then log in again)",
+                                 "(usermod -aG rosterd YOU, then log in again)",
                                  r->path);
         default:
                 return error_set(err, -EIO, "rosterd cannot be asked over %s: %s", r->path,

@@ -2,6 +2,7 @@
 #include "ctl/words.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -159,14 +160,14 @@ int words_list(Ctl *c, WordKind kind, Words *ret, Error *err) {
 
 static int say_absent(const Words *w, const char *noun, const char *name, Error *err) {
         const char *meant = text_did_you_mean(name, (const char *const *) w->items, w->n);
-        char list[160] = "", shown[64];
-        size_t at = 0;
+        char list[160] = "", shown[64], rest[32] = "";
+        size_t at = 0, i;
 
         (void) text_clean(shown, sizeof shown, name, strlen(name));
         if (meant)
                 return error_set(err, E_ABSENT, "there is no %s '%s'; did you mean %s?", noun,
                                  shown, meant);
-        for (size_t i = 0; i < w->n && at + strlen(w->items[i]) + 8 < sizeof list; i++) {
+        for (i = 0; i < w->n && at + strlen(w->items[i]) + 12 < sizeof list; i++) {
                 size_t len = strlen(w->items[i]);
 
                 memcpy(list + at, i ? ", " : "; there is ", i ? 2 : 11);
@@ -175,7 +176,9 @@ static int say_absent(const Words *w, const char *noun, const char *name, Error 
                 at += len;
                 list[at] = '\0';
         }
-        return error_set(err, E_ABSENT, "there is no %s '%s'%s", noun, shown, list);
+        if (i > 0 && i < w->n)
+                (void) snprintf(rest, sizeof rest, " and %zu more", w->n - i);
+        return error_set(err, E_ABSENT, "there is no %s '%s'%s%s", noun, shown, list, rest);
 }
 
 static bool is_stored(WordKind kind) {

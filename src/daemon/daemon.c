@@ -233,6 +233,7 @@ static void reload(Daemon *d) {
         credentials_outdate(d->credentials);
         if (r >= 0)
                 r = schedule_apply(d->schedule, fresh, keys, true, &err);
+        report_refused(d->report, r < 0);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL, "the old configuration goes on: %s",
                          err.msg);
@@ -248,7 +249,9 @@ static void reload(Daemon *d) {
         credentials_prune(d->credentials, fresh);
         retention_set_age(d->retention, d->config->retention);
         (void) batch_flush(d->batch, NULL); /* runs that were interrupted have written */
-        if (webhooks_apply(d->webhooks, d->config, d->keys, &err) < 0)
+        r = webhooks_apply(d->webhooks, d->config, d->keys, &err);
+        report_refused(d->report, r < 0);
+        if (r < 0)
                 log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL,
                          "webhooks go on with the old configuration: %s", err.msg);
         if (!d->config->store_personal_pin && store_wipe_pins(d->store, &err) < 0)

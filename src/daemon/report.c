@@ -25,6 +25,7 @@ struct Report {
         const Schedule *schedule;
         const Webhooks *webhooks;
         bool metrics_failing; /* and said so */
+        bool refused;         /* the last reload */
 };
 
 static void write_metrics(Report *r) {
@@ -89,6 +90,8 @@ static void print_status(Report *r, FILE *f) {
                         c.running + c.queued > 1 ? " and others" : "");
         print_failing(f, "", failing, name);
         print_webhooks(r, f);
+        if (r->refused)
+                fputs("; the new configuration was refused", f);
 }
 
 static void tell_status(Report *r) {
@@ -168,6 +171,10 @@ static void report_within(Report *r, uint64_t delay) {
 
 void report_webhooks(Report *r) {
         report_within(r, WEBHOOKS_DELAY);
+}
+
+void report_refused(Report *r, bool refused) {
+        r->refused = refused;
 }
 
 void report_run(Report *r, const char *account, const SyncResult *result) {

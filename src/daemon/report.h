@@ -20,6 +20,9 @@ void report_use(Report *r, const Config *config, const int64_t *keys, const Sche
 /* A run has ended: counts it, and reports within a second. */
 void report_run(Report *r, const char *account, const SyncResult *result);
 
+/* Whether the last reload was refused, in part or as a whole: the files are not what is in use. */
+void report_refused(Report *r, bool refused);
+
 /* Something less urgent has changed: reports within some seconds. */
 void report_webhooks(Report *r);
 

@@ -71,7 +71,7 @@ int store_error_reading(const char *path, int error, Error *err) {
         case EPERM:
                 return error_set(err, -EACCES,
                                  "the database %s cannot be read: permission denied; join its"
-                                 " group (adduser YOU rosterd, then log in again)",
+                                 " group (usermod -aG rosterd YOU, then log in again)",
                                  path);
         default:
                 return store_error_errno(path, error, err);
@@ -79,8 +79,11 @@ int store_error_reading(const char *path, int error, Error *err) {
 }
 
 static int system_error(Store *s, Error *err, const char *what) {
-        int error = sqlite3_system_errno(s->db);
+        int last = errno, error = sqlite3_system_errno(s->db);
 
+        /* SQLite does not keep it of a commit, which begins with errno 0. */
+        if (error == 0 && (last == EROFS || last == EDQUOT))
+                error = last;
         if (s->reader && (error == EACCES || error == EPERM))
                 return store_error_reading(s->path, error, err);
         switch (error) {
@@ -349,6 +352,7 @@ int store_commit(Store *s, Error *err) {
                                  "nothing to commit to the database %s: an earlier failure has"
                                  " undone it",
                                  s->path);
+        errno = 0; /* see system_error() */
         r = store_exec(s, STMT_COMMIT, "committing", err);
         if (r < 0)
                 store_rollback(s);

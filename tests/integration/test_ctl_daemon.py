@@ -238,6 +238,12 @@ def test_removals_are_listed_and_accepted(running, ctl, chime):
     screen = ctl.ok("removals", "acme").splitlines()
     assert screen[0].startswith("acme: 100 of 450 users are missing from the listing")
     assert len(screen) == 2 + 1 + 100
+    nameless = [user for user_id, user in running.users().items()
+                if user_id in gone and not user["primary_email"]]
+    assert nameless  # they are told apart all the same
+    for user in nameless:
+        called = user["display_name"] or user["user_id"]
+        assert any(line.startswith(f"acme     {called}") for line in screen), called
     assert "the removal of 100 users is accepted" in ctl.ok("removals", "acme", "--accept")
     wait_until(lambda: not gone & set(running.users()), message="the removals")
     assert ctl.ok("removals", "acme") == "acme: no removals are held\n"

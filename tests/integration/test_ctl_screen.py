@@ -69,6 +69,12 @@ def test_tables_fit_and_align(ctl, columns):
     assert all("person" in line and "Suspended"[:6] in line for line in lines[1:])
 
 
+@pytest.mark.parametrize("columns", [12, 20, 33, 40, 60])
+def test_a_narrow_status_says_whose_it_is(ctl, columns):
+    text = ctl.screen("status", columns=columns, env=PLAIN)
+    assert re.search(r"^ACCOUNT +", text, re.M) and "acme" in text and "ok" in text
+
+
 def test_a_pipe_gets_every_value_whole(told, ctl):
     text = ctl.ok("users", "-e", "person5@example.com")
     assert "Z" * 300 in text and "…" not in text

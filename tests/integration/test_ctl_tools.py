@@ -308,8 +308,10 @@ def test_members_of_the_group_read_and_others_do_not(chime):
         assert "-wal and -shm" in member(66, "-d", roster.database, "users")
         assert len(Rosterctl("-d", roster.database).ok("users").splitlines()) == 451  # root may
         roster.once()
-        os.chmod(roster.database, 0o600)
-        assert "permission denied; join its group" in member(77, "-d", roster.database, "users")
+        for closed in (("-d", roster.database), ("-c", roster.config)):
+            os.chmod(closed[1], 0o600)
+            said = member(77, *closed, "users")
+            assert f"{closed[1]} cannot be read: permission denied; join its group (usermod" in said
     finally:
         shutil.rmtree(folder)
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -271,6 +272,28 @@ def test_a_bad_reload_changes_nothing(roster, chime):
         os.unlink(roster.config)
         roster.send_signal(signal.SIGHUP)
         roster.wait_line("the old configuration goes on", count=2)
+
+
+def test_systemd_is_told_of_a_refused_reload(roster, tmp_path):
+    """`systemctl status` says so until one is taken."""
+    refused = "; the new configuration was refused"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        roster.env["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+
+        def wait_status(wanted):
+            wait_until(lambda: (said := manager.recv(65536).decode()).startswith("STATUS=") and wanted(said),
+                       timeout=60, message="the status")
+
+        with roster:
+            wait_status(lambda said: said == "STATUS=450 users of 1 account")
+            roster.write_text("[rosterd]\ninterval = never\n")
+            roster.send_signal(signal.SIGHUP)
+            wait_status(lambda said: said.endswith(refused))
+            roster.sync_now()
+            roster.wait_line("configuration reloaded")
+            wait_status(lambda said: refused not in said)
 
 
 def test_reload_interrupts_a_run_whose_account_changed(roster, chime):

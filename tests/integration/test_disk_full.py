@@ -28,6 +28,7 @@ ATTEMPTS = 4  # while it lasts
 
 class FullDisk:
     name = "no space"
+    says = "no space is left for the database"
 
     def __init__(self, folder):
         self.filler = os.path.join(folder, "filler")
@@ -50,6 +51,8 @@ class BrokenDisk:
 
     def __init__(self, scenario, error):
         self.name = os.strerror(error)
+        self.says = {errno.EIO: "look at the disk and the kernel's log",
+                     errno.EROFS: "is on a read-only file system"}.get(error, FullDisk.says)
         self.path = scenario.fail
         scenario.roster.env = tapped(scenario.state, FAIL=self.path, ERRNO=error)
 
@@ -139,7 +142,8 @@ def test_while_it_watches(scenario, trouble):
         scenario.change()
         for _ in range(ATTEMPTS):
             assert ask(scenario, "--wait").returncode != 0
-        roster.wait_line("the database cannot be written; rosterd keeps trying")
+        line = roster.wait_line("the database cannot be written; rosterd keeps trying")
+        assert trouble.says in line
         found = Image(roster.database)
         assert found.events == before.events and found.users() == before.users()
         check_cursors(ledger_, found)

@@ -149,6 +149,7 @@ def test_reload_keeps_the_old_configuration_when_the_new_one_is_bad(chime):
     assert "intervall" in said and "interval" in said
     wait_until(lambda: show("ActiveState") == "active", message="the end of the reload")
     assert show("MainPID") == pid
+    wait_until(lambda: "the new configuration was refused" in show("StatusText"), message="StatusText")
     # the old one goes on: the account is still watched, at its old interval
     chime.patch_user(chime.ana, UserRegistrationStatus="Suspended")
     wait_message("ana@example.com was suspended", timeout=25)
@@ -287,6 +288,18 @@ def test_a_credential_reaches_it_by_loadcredential(chime):
     # not in its environment, not in its journal
     assert chime.secret_key not in shell(f"tr '\\0' '\\n' </proc/{pid}/environ")
     assert chime.secret_key not in run("journalctl", "-b", "-o", "export")
+
+
+def test_a_credential_reaches_the_timer_example(chime):
+    """By a drop-in of its own, as the example says: those of rosterd.service do not count."""
+    write("/etc/rosterd/chime-secret", chime.secret_key + "\n", 0o600)
+    configure(chime, account=f"access_key_id = {chime.access_key}\nsecret_access_key_file = chime-secret\n")
+    for unit in ("rosterd", "rosterd-once"):
+        os.makedirs(f"/etc/systemd/system/{unit}.service.d")
+        shutil.copy(f"{SRC}/systemd/examples/credentials.conf", f"/etc/systemd/system/{unit}.service.d")
+        run("systemctl", "daemon-reload")
+        run("systemctl", "start", "rosterd-once", status=0 if unit == "rosterd-once" else 1)
+    wait_message("baseline taken: 450 users", unit="rosterd-once")
 
 
 def test_without_its_credential_it_does_not_start(chime):

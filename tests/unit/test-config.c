@@ -1092,7 +1092,8 @@ static void test_value_file_mistakes(void **state) {
         put("rosterd.conf", OPS "secret_file = ops\n");
         assert_refused(-EINVAL, IN "5: [webhook ops] secret_file: \"ops\" names a credential, but "
                                    "CREDENTIALS_DIRECTORY is not set; write an absolute path, or "
-                                   "start rosterd from a unit with LoadCredential=");
+                                   "start rosterd from a unit with LoadCredential=; for a check "
+                                   "by hand, set it to the file's directory");
         put("rosterd.conf", OPS "secret_file = ./ops\n");
         assert_refused(-EINVAL, IN "5: [webhook ops] secret_file: \"./ops\" is neither an absolute "
                                    "path nor the bare name of a credential");
