@@ -9,7 +9,7 @@
 #include "store/store-internal.h"
 
 #define USUAL_KIB 12288
-#define MANY_KIB 30720
+#define MANY_KIB 24576
 #define MANY 4096 /* users added since a run has ended */
 
 static int set_size(Store *s, int kib, Error *err) {

@@ -451,7 +451,7 @@ static void test_cache_while_many_come(void **state) {
                 assert_ok(store_run_open(f->store, f->account, T0, &run, &err), err);
                 for (int i = 0; i < (turn == 0 ? 5000 : 1); i++) {
                         assert_string_equal(ask(f->store, "PRAGMA cache_size"),
-                                            i < 4096 ? "-12288" : "-30720");
+                                            i < 4096 ? "-12288" : "-24576");
                         (void) snprintf(id, sizeof id, "%d-%d", turn, i);
                         (void) add(f, id, "Registered", T0);
                 }
