@@ -45,14 +45,14 @@ static int cut_array(Scan *s, const SourceExpect *expect, PageCut *p) {
 
         assert(*s->p == '[');
         s->p++;
-        skip_space(s);
-        if (next_is(s, ']')) {
+        scan_space(s);
+        if (scan_next_is(s, ']')) {
                 s->p++;
                 return 0;
         }
         for (;;) {
                 if (p->n_elements == PAGE_ELEMENTS_MAX) {
-                        (void) fail(s, "has too many records");
+                        (void) scan_fail(s, "has too many records");
                         return 0;
                 }
                 if (grow(p, &size) < 0)
@@ -60,8 +60,8 @@ static int cut_array(Scan *s, const SourceExpect *expect, PageCut *p) {
                 if (!cut_element(s, expect, &p->elements[p->n_elements]))
                         return 0;
                 p->n_elements++;
-                skip_space(s);
-                if (next_is(s, ']')) {
+                scan_space(s);
+                if (scan_next_is(s, ']')) {
                         s->p++;
                         return 0;
                 }
@@ -74,13 +74,13 @@ static bool add_member(Scan *s, const SourceRecord *name, PageCut *p) {
         PageMember *m;
 
         if (p->n_members == PAGE_MEMBERS_MAX)
-                return fail(s, "has too many members");
+                return scan_fail(s, "has too many members");
         m = &p->members[p->n_members];
         m->name = *name;
         if (!scan_value(s, 1, &m->value))
                 return false;
         if (!text_is_utf8(m->value.data, m->value.len))
-                return fail(s, "is not UTF-8");
+                return scan_fail(s, "is not UTF-8");
         p->n_members++;
         return true;
 }
@@ -100,7 +100,7 @@ static int cut_object(Scan *s, const char *array, const SourceExpect *expect, Pa
 
         if (!scan_char(s, '{'))
                 return 0;
-        if (next_is(s, '}')) {
+        if (scan_next_is(s, '}')) {
                 s->p++;
                 return 0;
         }
@@ -108,13 +108,13 @@ static int cut_object(Scan *s, const char *array, const SourceExpect *expect, Pa
                 if (!scan_name(s, &m.name))
                         return 0;
                 if (!text_is_utf8(m.name.data, m.name.len)) {
-                        (void) fail(s, "is not UTF-8");
+                        (void) scan_fail(s, "is not UTF-8");
                         return 0;
                 }
                 if (!page_member_is(&m, array)) {
                         if (!add_member(s, &m.name, p))
                                 return 0;
-                } else if (*state != ARRAY_ABSENT || !next_is(s, '[')) {
+                } else if (*state != ARRAY_ABSENT || !scan_next_is(s, '[')) {
                         *state = *state == ARRAY_FOUND ? ARRAY_TWICE : ARRAY_OTHER;
                         if (!scan_value(s, 1, &m.value))
                                 return 0;
@@ -125,8 +125,8 @@ static int cut_object(Scan *s, const char *array, const SourceExpect *expect, Pa
                                 return r;
                         *state = ARRAY_FOUND;
                 }
-                skip_space(s);
-                if (next_is(s, '}')) {
+                scan_space(s);
+                if (scan_next_is(s, '}')) {
                         s->p++;
                         return 0;
                 }
@@ -141,7 +141,7 @@ int page_cut(const char *text, size_t len, const char *array, const SourceExpect
         ArrayState state = ARRAY_ABSENT;
 
         *ret = (PageCut){ 0 };
-        skip_space(&s);
+        scan_space(&s);
         if (s.p == s.end)
                 return error_set(err, -EBADMSG, "is empty");
         if (*s.p != '{')
@@ -149,9 +149,9 @@ int page_cut(const char *text, size_t len, const char *array, const SourceExpect
         if (cut_object(&s, array, expect, &p, &state) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
         if (!s.why) {
-                skip_space(&s);
+                scan_space(&s);
                 if (s.p != s.end)
-                        (void) fail(&s, "goes on behind its end");
+                        (void) scan_fail(&s, "goes on behind its end");
         }
         if (s.why)
                 return error_set(err, -EBADMSG, "%s (at byte %zu)", s.why,

@@ -31,8 +31,8 @@ typedef struct Text {
 static bool read_plain(Scan *s, Text *ret) {
         const char *start = s->p;
 
-        skip_plain(s);
-        if (!next_is(s, '"'))
+        scan_plain(s);
+        if (!scan_next_is(s, '"'))
                 return false;
         *ret = (Text){ start, (size_t) (s->p - start) };
         s->p++;
@@ -124,7 +124,7 @@ static bool set_time(Reader *r, UserFieldId id, Text text) {
 
 static bool set_bool(Reader *r, UserFieldId id) {
         char *p = writable(r, r->s.p);
-        bool yes = next_is(&r->s, 't');
+        bool yes = scan_next_is(&r->s, 't');
 
         if (!scan_literal(&r->s, yes ? "true" : "false"))
                 return false;
@@ -152,12 +152,12 @@ static bool read_string(Reader *r, UserFieldId id) {
 
 /* The value at the cursor into its field. */
 static bool read_value(Reader *r, UserFieldId id) {
-        if (next_is(&r->s, 'n'))
+        if (scan_next_is(&r->s, 'n'))
                 return scan_literal(&r->s, "null");
         switch (user_fields[id].type) {
         case FIELD_TEXT:
         case FIELD_TIME:
-                return next_is(&r->s, '"') && read_string(r, id);
+                return scan_next_is(&r->s, '"') && read_string(r, id);
         case FIELD_BOOL:
                 return set_bool(r, id);
         case FIELD_JSON:
@@ -223,14 +223,14 @@ static bool read_parent(Reader *r, const char *name) {
                 first++;
         if (!is_first(&r->parents, first))
                 return false;
-        return next_is(&r->s, 'n') ? scan_literal(&r->s, "null") : read_object(r, name);
+        return scan_next_is(&r->s, 'n') ? scan_literal(&r->s, "null") : read_object(r, name);
 }
 
 static bool read_member(Reader *r, const char *parent) {
         unsigned i;
         bool outer;
 
-        if (!next_is(&r->s, '"'))
+        if (!scan_next_is(&r->s, '"'))
                 return false;
         r->s.p++;
         i = find_field(r, parent);
@@ -250,20 +250,20 @@ static bool read_member(Reader *r, const char *parent) {
 static bool read_object(Reader *r, const char *parent) {
         if (!scan_char(&r->s, '{'))
                 return false;
-        if (next_is(&r->s, '}')) {
+        if (scan_next_is(&r->s, '}')) {
                 r->s.p++;
                 return true;
         }
         while (read_member(r, parent)) {
-                skip_space(&r->s);
-                if (next_is(&r->s, '}')) {
+                scan_space(&r->s);
+                if (scan_next_is(&r->s, '}')) {
                         r->s.p++;
                         return true;
                 }
-                if (!next_is(&r->s, ','))
+                if (!scan_next_is(&r->s, ','))
                         return false;
                 r->s.p++;
-                skip_space(&r->s);
+                scan_space(&r->s);
         }
         return false;
 }

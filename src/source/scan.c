@@ -12,13 +12,13 @@
 
 static const char cut_off[] = "is cut off";
 
-bool fail(Scan *s, const char *why) {
+bool scan_fail(Scan *s, const char *why) {
         s->why = why;
         return false;
 }
 
-bool fail_syntax(Scan *s) {
-        return fail(s, s->p == s->end ? cut_off : "is no JSON");
+bool scan_fail_syntax(Scan *s) {
+        return scan_fail(s, s->p == s->end ? cut_off : "is no JSON");
 }
 
 /* ---- strings ---- */
@@ -34,7 +34,7 @@ static uint64_t mark_bytes(uint64_t w) {
 }
 
 /* Eight bytes at a time, the first of them the lowest. */
-void skip_plain(Scan *s) {
+void scan_plain(Scan *s) {
         while (s->end - s->p >= 8) {
                 uint64_t w, marks;
 
@@ -67,7 +67,7 @@ bool scan_hex(Scan *s, unsigned *ret) {
                 int digit = s->p < s->end ? hex_digit(*s->p) : -1;
 
                 if (digit < 0)
-                        return fail_syntax(s);
+                        return scan_fail_syntax(s);
                 v = v << 4 | (unsigned) digit;
         }
         *ret = v;
@@ -81,27 +81,27 @@ static bool scan_string(Scan *s, bool is_name) {
         assert(*s->p == '"');
         s->p++;
         for (;;) {
-                skip_plain(s);
+                scan_plain(s);
                 if (s->p == s->end)
-                        return fail(s, cut_off);
+                        return scan_fail(s, cut_off);
                 if (*s->p == '"') {
                         s->p++;
                         return true;
                 }
                 if (*s->p != '\\')
-                        return fail_syntax(s); /* a control character */
+                        return scan_fail_syntax(s); /* a control character */
                 if (++s->p == s->end)
-                        return fail(s, cut_off);
+                        return scan_fail(s, cut_off);
                 if (*s->p == 'u') {
                         s->p++;
                         if (!scan_hex(s, &code))
                                 return false;
                         if (code == 0 && is_name)
-                                return fail(s, "has a NUL in the name of a member");
+                                return scan_fail(s, "has a NUL in the name of a member");
                 } else if (*s->p != '\0' && strchr("\"\\/bfnrt", *s->p))
                         s->p++;
                 else
-                        return fail_syntax(s);
+                        return scan_fail_syntax(s);
         }
 }
 
@@ -109,7 +109,7 @@ bool scan_name(Scan *s, SourceRecord *ret) {
         const char *start;
 
         if (s->p == s->end || *s->p != '"')
-                return fail_syntax(s);
+                return scan_fail_syntax(s);
         start = s->p + 1;
         if (!scan_string(s, true))
                 return false;
@@ -122,27 +122,27 @@ bool scan_name(Scan *s, SourceRecord *ret) {
 
 static bool scan_digits(Scan *s) {
         if (s->p == s->end || *s->p < '0' || *s->p > '9')
-                return fail_syntax(s);
+                return scan_fail_syntax(s);
         while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
                 s->p++;
         return true;
 }
 
 static bool scan_number(Scan *s) {
-        if (next_is(s, '-'))
+        if (scan_next_is(s, '-'))
                 s->p++;
-        if (next_is(s, '0'))
+        if (scan_next_is(s, '0'))
                 s->p++;
         else if (!scan_digits(s))
                 return false;
-        if (next_is(s, '.')) {
+        if (scan_next_is(s, '.')) {
                 s->p++;
                 if (!scan_digits(s))
                         return false;
         }
-        if (next_is(s, 'e') || next_is(s, 'E')) {
+        if (scan_next_is(s, 'e') || scan_next_is(s, 'E')) {
                 s->p++;
-                if (next_is(s, '+') || next_is(s, '-'))
+                if (scan_next_is(s, '+') || scan_next_is(s, '-'))
                         s->p++;
                 if (!scan_digits(s))
                         return false;
@@ -152,8 +152,8 @@ static bool scan_number(Scan *s) {
 
 bool scan_literal(Scan *s, const char *word) {
         for (; *word; word++, s->p++)
-                if (!next_is(s, *word))
-                        return fail_syntax(s);
+                if (!scan_next_is(s, *word))
+                        return scan_fail_syntax(s);
         return true;
 }
 
@@ -189,8 +189,8 @@ static char closer(const Nest *n) {
  * with n->depth 0 when all is closed, and true with the cursor on the next value else. */
 static bool scan_after_value(Scan *s, Nest *n) {
         while (n->depth > 0) {
-                skip_space(s);
-                if (next_is(s, closer(n))) {
+                scan_space(s);
+                if (scan_next_is(s, closer(n))) {
                         s->p++;
                         n->objects >>= 1;
                         n->depth--;
@@ -209,15 +209,15 @@ bool scan_value(Scan *s, unsigned outer, SourceRecord *ret) {
 
         do {
                 if (s->p == s->end)
-                        return fail(s, cut_off);
+                        return scan_fail(s, cut_off);
                 if (*s->p == '{' || *s->p == '[') {
                         if (outer + n.depth == PAGE_DEPTH_MAX)
-                                return fail(s, "is nested too deeply");
+                                return scan_fail(s, "is nested too deeply");
                         n.objects = n.objects << 1 | (*s->p == '{');
                         n.depth++;
                         s->p++;
-                        skip_space(s);
-                        if (!next_is(s, closer(&n))) {
+                        scan_space(s);
+                        if (!scan_next_is(s, closer(&n))) {
                                 if ((n.objects & 1) && !scan_name(s, NULL))
                                         return false;
                                 continue; /* depth is not 0: on to the first value in it */

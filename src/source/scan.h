@@ -17,11 +17,11 @@ typedef struct Scan {
 } Scan;
 
 /* Always false. */
-bool fail(Scan *s, const char *why);
+bool scan_fail(Scan *s, const char *why);
 /* The same of what is no JSON; because it ends too soon, if it ends here. */
-bool fail_syntax(Scan *s);
+bool scan_fail_syntax(Scan *s);
 
-static inline bool next_is(const Scan *s, char c) {
+static inline bool scan_next_is(const Scan *s, char c) {
         return s->p < s->end && *s->p == c;
 }
 
@@ -29,24 +29,24 @@ static inline bool is_space(char c) {
         return (unsigned char) c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
-static inline void skip_space(Scan *s) {
+static inline void scan_space(Scan *s) {
         while (s->p < s->end && is_space(*s->p))
                 s->p++;
 }
 
 /* Steps over c, with white space before and after. */
 static inline bool scan_char(Scan *s, char c) {
-        skip_space(s);
-        if (!next_is(s, c))
-                return fail_syntax(s);
+        scan_space(s);
+        if (!scan_next_is(s, c))
+                return scan_fail_syntax(s);
         s->p++;
-        skip_space(s);
+        scan_space(s);
         return true;
 }
 
 /* On to the next byte of a string that means something: a quote, a backslash, a control character;
  * or to the end. */
-void skip_plain(Scan *s);
+void scan_plain(Scan *s);
 
 /* The four digits of \uXXXX at the cursor. */
 bool scan_hex(Scan *s, unsigned *ret);
