@@ -65,6 +65,9 @@ static int chime_request(const AccountConfig *account, const char *continuation,
 /* ---- what the service says is wrong ---- */
 
 #define QUOTE_SIZE 92
+/* The name, the service's own words and our advice together; the words go if they are more. */
+#define COMPLAINT_MAX 220
+#define COMPLAINT_OF_KEYS_MAX 130 /* for it is followed by why there are no others */
 
 typedef struct Complaint {
         long status;
@@ -267,10 +270,12 @@ static void read_error(const HttpResult *res, bool had_continuation, int64_t now
         char advice[128] = "", line[512];
         const Known *known;
         Complaint c;
+        size_t room;
 
         read_complaint(res, &c);
         known = known_by_name(c.name);
         ret->verdict = verdict_of(&c, known, had_continuation);
+        room = ret->verdict == SOURCE_CREDENTIALS ? COMPLAINT_OF_KEYS_MAX : COMPLAINT_MAX;
         if (ret->verdict == SOURCE_RETRY || ret->verdict == SOURCE_THROTTLED)
                 ret->retry_after = http_retry_after(res, now_ms);
 
@@ -283,7 +288,7 @@ static void read_error(const HttpResult *res, bool had_continuation, int64_t now
         else if (ret->verdict == SOURCE_REFUSED || ret->verdict == SOURCE_CREDENTIALS)
                 (void) snprintf(advice, sizeof advice, "%s",
                                 known ? known->hint : hint_by_status(c.status));
-        if (*advice && strlen(c.name) + strlen(c.message) + strlen(advice) > 220)
+        if (*advice && strlen(c.name) + strlen(c.message) + strlen(advice) > room)
                 c.message[0] = '\0'; /* the advice says more */
         (void) snprintf(line, sizeof line, "the service answered %ld%s%s%s%s%s%s", c.status,
                         *c.name ? " " : "", c.name, *c.message ? ": " : "", c.message,

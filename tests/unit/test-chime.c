@@ -299,6 +299,10 @@ static const struct {
           NULL },
         { 403, "SignatureDoesNotMatch", "", 0, SOURCE_CREDENTIALS,
           "the service answered 403 SignatureDoesNotMatch; " KEYS, NULL },
+        { 403, "SignatureDoesNotMatch",
+          "{\"message\":\"The request signature we calculated does not match the signature you "
+          "provided. Check your AWS Secret Access Key and signing method.\"}",
+          0, SOURCE_CREDENTIALS, "the service answered 403 SignatureDoesNotMatch; " KEYS, NULL },
         { 403, "MissingAuthenticationTokenException", "", 0, SOURCE_REFUSED,
           "the service answered 403 MissingAuthenticationTokenException; check endpoint", NULL },
         { 404, "NotFoundException", "{\"Message\":\"No such account\"}", 1, SOURCE_REFUSED,
