@@ -11,9 +11,9 @@
 #include "sink/sink.h"
 
 #define PORTION 128
-#define UNSAVED_MAX \
-        1024 /* to save is a commit; after a crash they are told again, at most, and what was
-                          * told while a run's transaction was open */
+/* Events told and not written down, for that is a commit: after a crash they are told again, and so is
+ * what was told while a run's transaction was open. */
+#define UNSAVED_MAX 1024
 #define RETRY_FIRST USEC_PER_SEC
 #define RETRY_MOST (60 * USEC_PER_SEC)
 
@@ -32,7 +32,6 @@ typedef struct Reader {
 struct Deliver {
         Store *store;
         SinkSettings settings;
-        int64_t committed; /* events up to there cannot be undone any more */
         Reader *readers;
         size_t n;
 };
@@ -59,15 +58,12 @@ static int save_cursor(Reader *r, Error *err) {
 
 /* Tells up to one portion.  *ret_empty: there is no more to tell, and the cursor is saved. */
 static int tell_some(Reader *r, bool *ret_empty, Error *err) {
-        const EventQuery q = { .after = r->cursor,
-                               .upto = r->deliver->committed,
-                               .kinds = EVENT_MASK_ALL,
-                               .max = PORTION };
+        const EventQuery q = { .after = r->cursor, .kinds = EVENT_MASK_ALL, .max = PORTION };
         EventPage page = { 0 };
         size_t told = 0;
         int rc = r->overdue || r->unsaved >= UNSAVED_MAX ? save_cursor(r, err) : 0;
 
-        if (rc >= 0 && q.after < q.upto)
+        if (rc >= 0)
                 rc = store_events_read(r->deliver->store, &q, &page, err);
         if (rc < 0)
                 return rc;
@@ -151,19 +147,12 @@ static int reader_open(Reader *r, sd_event *event, Error *err) {
         return 0;
 }
 
-/* Outside a transaction, all that is in the log is committed. */
-static void note_committed(Deliver *d) {
-        if (!store_in_transaction(d->store))
-                (void) store_event_last_seq(d->store, &d->committed, NULL);
-}
-
 int deliver_new(sd_event *event, Store *store, Deliver **ret, Error *err) {
         CLEANUP(deliver_freep) Deliver *d = calloc(1, sizeof *d);
 
         if (!d || !(d->readers = calloc(n_sinks, sizeof *d->readers)))
                 return error_set(err, -ENOMEM, "out of memory");
         d->store = store;
-        note_committed(d);
         for (; d->n < n_sinks; d->n++) {
                 Reader *r = &d->readers[d->n];
                 int rc;
@@ -194,14 +183,12 @@ void deliver_set_minimal(Deliver *d, bool minimal) {
 }
 
 void deliver_poke(Deliver *d) {
-        note_committed(d);
         for (size_t i = 0; i < d->n; i++) {
                 Reader *r = &d->readers[i];
 
                 if (r->failures > 0) /* its timer wakes it */
                         continue;
-                (void) save_cursor(
-                        r, NULL); /* what fails is tried again in the step, and said there */
+                (void) save_cursor(r, NULL); /* what fails is tried again, and said, in the step */
                 portion_arm(&r->step);
         }
 }
@@ -209,7 +196,6 @@ void deliver_poke(Deliver *d) {
 bool deliver_drain(Deliver *d) {
         bool all = true;
 
-        note_committed(d);
         for (size_t i = 0; i < d->n; i++) {
                 Portion p;
 

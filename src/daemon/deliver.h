@@ -19,7 +19,7 @@ DEFINE_CLEANUP(Deliver *, deliver_free)
 
 void deliver_set_minimal(Deliver *d, bool minimal);
 
-/* There may be new events: those that are committed when this is called outside a transaction. */
+/* There may be new events. */
 void deliver_poke(Deliver *d);
 
 /* Tells what is due and can be told now, without the loop; for the end of the program.  Returns

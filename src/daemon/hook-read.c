@@ -118,8 +118,6 @@ static int fill(Hook *h, size_t want, int64_t limit, Error *err) {
                 bool end, empty;
                 int r;
 
-                if (store_in_transaction(h->world->store)) /* what is in it may yet be undone */
-                        return HOOK_LATER;
                 r = read_portion(h, h->read_to, limit, missing > PORTION ? missing : PORTION, &page,
                                  err);
                 if (r < 0)

@@ -21,9 +21,12 @@ int store_event_append(Store *s, int64_t account, Event *e, Error *err) {
             store_bind_text(st, 13, e->user))
                 return store_error(s, err, "adding an event");
         r = store_write(s, st, "adding an event", err);
-        if (r >= 0)
-                e->seq = sqlite3_last_insert_rowid(s->db);
-        return r;
+        if (r < 0)
+                return r;
+        e->seq = sqlite3_last_insert_rowid(s->db);
+        if (s->first_appended == 0)
+                s->first_appended = e->seq;
+        return 0;
 }
 
 #define TEXTS 10 /* the columns from 5 on */
@@ -139,6 +142,14 @@ static int read_events(Store *s, sqlite3_stmt *st, const EventQuery *q, EventPag
         return 0;
 }
 
+/* What the open transaction has appended may yet be undone. */
+static int64_t last_to_tell(const Store *s, const EventQuery *q) {
+        int64_t last =
+                store_in_transaction(s) && s->first_appended ? s->first_appended - 1 : INT64_MAX;
+
+        return q->upto && q->upto < last ? q->upto : last;
+}
+
 int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         EventPage page = { .upto = q->after };
@@ -146,8 +157,7 @@ int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err)
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, q->after) |
-            sqlite3_bind_int64(st, 2, q->upto ? q->upto : INT64_MAX))
+        if (sqlite3_bind_int64(st, 1, q->after) | sqlite3_bind_int64(st, 2, last_to_tell(s, q)))
                 return store_error(s, err, "reading events");
         page.events = calloc(q->max + 1, sizeof *page.events);
         if (!page.events)

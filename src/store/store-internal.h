@@ -80,10 +80,11 @@ struct Store {
         sqlite3 *db;
         sqlite3_stmt *stmts[STMT_COUNT];
         char *path;
-        int lock;       /* fd of path + ".lock", or -1 */
-        bool reader;    /* store_open_reader(): errors speak of reading */
-        unsigned added; /* users, since a run has ended */
-        bool shrinks;   /* the cache, with the next commit */
+        int lock;               /* fd of path + ".lock", or -1 */
+        bool reader;            /* store_open_reader(): errors speak of reading */
+        int64_t first_appended; /* the first event of the open transaction; 0: it has none */
+        unsigned added;         /* users, since a run has ended */
+        bool shrinks;           /* the cache, with the next commit */
 };
 
 /* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0): field i is

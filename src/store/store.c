@@ -341,7 +341,14 @@ bool store_in_transaction(const Store *s) {
 }
 
 int store_begin(Store *s, Error *err) {
-        return store_in_transaction(s) ? 0 : store_exec(s, STMT_BEGIN, "beginning to write", err);
+        int r;
+
+        if (store_in_transaction(s))
+                return 0;
+        r = store_exec(s, STMT_BEGIN, "beginning to write", err);
+        if (r >= 0)
+                s->first_appended = 0;
+        return r;
 }
 
 int store_commit(Store *s, Error *err) {

@@ -232,8 +232,7 @@ typedef struct EventPage {
         bool end;     /* there was nothing beyond */
 } EventPage;
 
-/* Only what is committed should be told: call outside a transaction, or with what is known to be
- * committed as upto. */
+/* Only what is committed, also within a transaction. */
 int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err);
 /* Up to max events of any kind with a seq above after, likewise; *ret_n of them in *ret. */
 int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,

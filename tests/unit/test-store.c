@@ -782,6 +782,32 @@ static void test_event_round_trip(void **state) {
         events_free(all, n);
 }
 
+/* What a transaction has appended is read once it is committed, and not if it is undone. */
+static void test_events_uncommitted(void **state) {
+        Fixture *f = *state;
+        Event **all = NULL;
+        Error err = { 0 };
+        size_t n = 0;
+
+        (void) tell(f, EVENT_USER_ADDED, "u", NULL, NULL, 0, T0);
+        for (int commits = 0; commits < 2; commits++) {
+                assert_ok(store_begin(f->store, &err), err);
+                (void) tell(f, EVENT_USER_ADDED, "v", NULL, NULL, 0, T0);
+                assert_ok(store_begin(f->store, &err), err); /* joins */
+                (void) tell(f, EVENT_USER_ADDED, "w", NULL, NULL, 0, T0);
+                assert_ok(store_events_after(f->store, 0, 10, &all, &n, &err), err);
+                assert_int_equal(n, 1);
+                events_free(all, n);
+                if (commits)
+                        assert_ok(store_commit(f->store, &err), err);
+                else
+                        store_rollback(f->store);
+                assert_ok(store_events_after(f->store, 0, 10, &all, &n, &err), err);
+                assert_int_equal(n, commits ? 3 : 1);
+                events_free(all, n);
+        }
+}
+
 /* A type of a later version is passed over, and does not end the log. */
 static void test_event_order(void **state) {
         Fixture *f = *state;
@@ -1075,6 +1101,7 @@ int main(void) {
                 T(test_account_state),
                 T(test_runs),
                 T(test_event_round_trip),
+                T(test_events_uncommitted),
                 T(test_event_order),
                 T(test_cursors),
                 T(test_prune),
