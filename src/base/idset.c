@@ -68,26 +68,6 @@ bool idset_contains(const IdSet *s, uint64_t id) {
         return s->size && (s->blocks[probe(s, first_of(id))].members & bit_of(id));
 }
 
-void idset_remove(IdSet *s, uint64_t id) {
-        size_t i;
-
-        if (!idset_contains(s, id))
-                return;
-        i = probe(s, first_of(id));
-        s->blocks[i].members &= ~bit_of(id);
-        s->count--;
-        if (s->blocks[i].members)
-                return;
-        s->used--;
-        /* Whatever probed past the hole must still be found: put the rest of the run in again. */
-        for (i = (i + 1) & (s->size - 1); s->blocks[i].members; i = (i + 1) & (s->size - 1)) {
-                IdBlock moved = s->blocks[i];
-
-                s->blocks[i].members = 0;
-                s->blocks[probe(s, moved.first)] = moved;
-        }
-}
-
 void idset_clear(IdSet *s) {
         free(s->blocks);
         *s = (IdSet){ 0 };

@@ -28,6 +28,5 @@ typedef enum IdSetAdd {
 /* Returns an IdSetAdd or -ENOMEM (the set is as it was). */
 int idset_add(IdSet *s, uint64_t id);
 bool idset_contains(const IdSet *s, uint64_t id);
-void idset_remove(IdSet *s, uint64_t id);
 /* Frees everything; the set is empty and may be used again. */
 void idset_clear(IdSet *s);

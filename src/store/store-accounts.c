@@ -175,21 +175,6 @@ int store_account_put(Store *s, int64_t account, const AccountState *a, Error *e
         return r;
 }
 
-int store_account_identify(Store *s, int64_t account, const AccountIdentity *id, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_ACCOUNT_IDENTIFY, &st, err);
-
-        if (r < 0)
-                return r;
-        if (store_bind_text(st, 1, id->source) | store_bind_text(st, 2, id->endpoint) |
-            store_bind_text(st, 3, id->account_id) | sqlite3_bind_int64(st, 4, account))
-                return store_error(s, err, "updating an account");
-        r = store_write(s, st, "updating an account", err);
-        if (r >= 0 && sqlite3_changes(s->db) == 0)
-                return no_account(s, account, err);
-        return r;
-}
-
 int store_account_find(Store *s, const char *name, int64_t *ret_key, bool *ret_active, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_ACCOUNT_FIND, &st, err);

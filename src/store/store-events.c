@@ -171,19 +171,6 @@ int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err)
         return 0;
 }
 
-int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,
-                       Error *err) {
-        const EventQuery q = { .after = after, .kinds = EVENT_MASK_ALL, .max = max };
-        EventPage page = { 0 };
-        int r = store_events_read(s, &q, &page, err);
-
-        if (r < 0)
-                return r;
-        *ret = page.events;
-        *ret_n = page.n;
-        return 0;
-}
-
 int store_event_last_seq(Store *s, int64_t *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_EVENT_LAST_SEQ, &st, err);

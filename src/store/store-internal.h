@@ -23,7 +23,6 @@ typedef enum StmtId {
         STMT_ACCOUNT_CONFIGURE,
         STMT_ACCOUNT_GET,
         STMT_ACCOUNT_PUT,
-        STMT_ACCOUNT_IDENTIFY,
         STMT_ACCOUNT_FIND,
         STMT_ACCOUNT_ACTIVE,
         STMT_USER_FIND,

@@ -60,8 +60,6 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 " last_complete_at = ?4, next_run_at = ?5, last_error = ?6, failing_since = ?7,"
                 " failure_told_at = ?8, failures = ?9, held_removals = ?10,"
                 " removals_accepted = ?11 WHERE key = ?12",
-        [STMT_ACCOUNT_IDENTIFY] = "UPDATE account_data SET source = ?1, endpoint = ?2,"
-                                  " account_id = ?3 WHERE key = ?4",
         [STMT_ACCOUNT_FIND] = "SELECT key, active FROM account_data WHERE account = ?1",
         [STMT_ACCOUNT_ACTIVE] = "SELECT active FROM account_data WHERE key = ?1",
 

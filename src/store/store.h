@@ -70,9 +70,6 @@ void account_state_clear(AccountState *a);
 int store_account_get(Store *s, int64_t account, AccountState *ret, Error *err);
 /* Writes every member of a. */
 int store_account_put(Store *s, int64_t account, const AccountState *a, Error *err);
-/* Gives an account another source, endpoint and account_id; its name stays.  store_accounts_apply
- * does as much for what is configured. */
-int store_account_identify(Store *s, int64_t account, const AccountIdentity *id, Error *err);
 /* The key of the account of this name, and whether it is configured; -ENOENT: there is none. */
 int store_account_find(Store *s, const char *name, int64_t *ret_key, bool *ret_active, Error *err);
 /* Lets the next complete listing remove those whose removal is held, *ret_held of them; -ENODATA: none
@@ -234,9 +231,6 @@ typedef struct EventPage {
 
 /* Only what is committed, also within a transaction. */
 int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err);
-/* Up to max events of any kind with a seq above after, likewise; *ret_n of them in *ret. */
-int store_events_after(Store *s, int64_t after, size_t max, Event ***ret, size_t *ret_n,
-                       Error *err);
 void events_free(Event **events, size_t n);
 int store_event_last_seq(Store *s, int64_t *ret, Error *err);
 

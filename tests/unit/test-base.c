@@ -254,18 +254,15 @@ static void test_idset(void **state) {
 
         (void) state;
         assert_false(idset_contains(&s, 7));
-        idset_remove(&s, 7);
         for (uint64_t i = 1; i <= 100000; i++)
                 assert_int_equal(idset_add(&s, i * 3), IDSET_ADDED);
         assert_int_equal(s.count, 100000);
         assert_true(s.size * sizeof *s.blocks <= 2 * s.count);
         for (uint64_t i = 1; i <= 100000; i++)
                 assert_int_equal(idset_add(&s, i * 3), IDSET_PRESENT);
-        for (uint64_t i = 2; i <= 100000; i += 2)
-                idset_remove(&s, i * 3);
         for (uint64_t i = 1; i <= 300003; i++)
-                assert_int_equal(idset_contains(&s, i), i % 3 == 0 && i % 2 == 1 && i <= 300000);
-        assert_int_equal(s.count, 50000);
+                assert_int_equal(idset_contains(&s, i), i % 3 == 0 && i <= 300000);
+        assert_int_equal(s.count, 100000);
         idset_clear(&s);
         assert_int_equal(s.count, 0);
         assert_int_equal(idset_add(&s, UINT64_MAX), IDSET_ADDED);
@@ -285,11 +282,8 @@ static void test_idset_memory(void **state) {
         assert_true(s.size * sizeof *s.blocks <= 43 * s.count);
         for (uint64_t i = 1; i <= 100000; i++) {
                 assert_true(idset_contains(&s, i << 40));
-                idset_remove(&s, i << 40);
-                assert_false(idset_contains(&s, i << 40));
+                assert_false(idset_contains(&s, (i << 40) + 1));
         }
-        assert_int_equal(s.count, 0);
-        assert_int_equal(s.used, 0);
         idset_clear(&s);
 }
 
