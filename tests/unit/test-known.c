@@ -165,6 +165,35 @@ static void test_table(void **state) {
         world_close(w);
 }
 
+/* A service that sent a few records of megabytes once and many short ones now must not have the long
+ * ones' lengths hashed for each of them. */
+static void test_long_records(void **state) {
+        enum { LEN = 1 << 20 };
+        World *w = *state;
+        Known k = { 0 };
+        RecordMark mark;
+        char *text = malloc(LEN);
+
+        assert_non_null(text);
+        memset(text, ' ', LEN);
+        memcpy(text, "{\"UserId\":\"u1\"", strlen("{\"UserId\":\"u1\""));
+        world_open(w, "long.db");
+        load(w, "a", &k);
+        assert_int_equal(known_mark(&k, text, 16384).len, 16384);
+        assert_int_equal(known_mark(&k, text, 16385).len, 0);
+        assert_int_equal(known_mark(&k, text, LEN).len, 0);
+        mark = known_mark(&k, text, 16384);
+        (void) insert(w, 1, mark);
+        mark.len = 16385; /* from elsewhere */
+        (void) insert(w, 2, mark);
+        load(w, "a", &k);
+        assert_int_equal(k.count, 1);
+        assert_int_equal(k.listed, 2);
+        known_clear(&k);
+        free(text);
+        world_close(w);
+}
+
 static size_t expected(Known *k, const char *text, int64_t *ret_row) {
         char *exact = malloc(strlen(text) + 1); /* so that a byte too many is seen */
         size_t len;
@@ -622,8 +651,8 @@ static void test_histories(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_table),     T(test_expected), T(test_marks_go), T(test_calls_that_change),
-                T(test_histories),
+                T(test_table),    T(test_long_records),      T(test_expected),
+                T(test_marks_go), T(test_calls_that_change), T(test_histories),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
