@@ -197,12 +197,11 @@ void deliver_poke(Deliver *d) {
         note_committed(d);
         for (size_t i = 0; i < d->n; i++) {
                 Reader *r = &d->readers[i];
+                bool overdue = r->overdue;
 
-                if (r->failures > 0) /* its timer wakes it */
-                        continue;
-                (void) save_cursor(
-                        r, NULL); /* what fails is tried again in the step, and said there */
-                portion_arm(&r->step);
+                (void) save_cursor(r, NULL); /* what fails is said in the step */
+                if (r->failures == 0 || (overdue && !r->overdue)) /* else its timer wakes it */
+                        portion_arm(&r->step);
         }
 }
 
