@@ -185,11 +185,11 @@ void deliver_set_minimal(Deliver *d, bool minimal) {
 void deliver_poke(Deliver *d) {
         for (size_t i = 0; i < d->n; i++) {
                 Reader *r = &d->readers[i];
+                bool overdue = r->overdue;
 
-                if (r->failures > 0) /* its timer wakes it */
-                        continue;
-                (void) save_cursor(r, NULL); /* what fails is tried again, and said, in the step */
-                portion_arm(&r->step);
+                (void) save_cursor(r, NULL); /* what fails is said in the step */
+                if (r->failures == 0 || (overdue && !r->overdue)) /* else its timer wakes it */
+                        portion_arm(&r->step);
         }
 }
 

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define PORTION 2048 /* rows read in one go */
-#define AHEAD 4      /* so many are expected next, for some leave and some change */
+#define PORTION 2048     /* rows read in one go */
+#define AHEAD 4          /* so many are expected next, for some leave and some change */
+#define MARKED_MAX 16384 /* bytes; see known_expect() */
 
 /* Words of 32 bits, which leave no gap. */
 typedef struct KnownUser {
@@ -27,7 +28,7 @@ void known_clear(Known *k) {
 static RecordMark make_mark(const void *data, size_t len,
                             const unsigned char secret[static MARK_KEY_SIZE]) {
         XXH128_hash_t h = XXH3_128bits_withSecret(data, len, secret, MARK_KEY_SIZE);
-        RecordMark mark = { .len = len <= UINT32_MAX ? (uint32_t) len : 0 };
+        RecordMark mark = { .len = len <= MARKED_MAX ? (uint32_t) len : 0 };
 
         _Static_assert(sizeof mark.hash == sizeof h, "a mark holds all of the hash");
         if (mark.len)
@@ -71,6 +72,11 @@ static bool reserve(Known *k) {
         return true;
 }
 
+/* A mark that make_mark() may have made, of a row that fits. */
+static bool is_usable(const MarkedRow *row) {
+        return row->mark.len && row->mark.len <= MARKED_MAX && row->row <= UINT32_MAX;
+}
+
 int known_load(Known *k, Store *store, Error *err) {
         MarkedRow rows[PORTION];
         size_t looked_at = 0;
@@ -85,7 +91,7 @@ int known_load(Known *k, Store *store, Error *err) {
                 return r;
         for (size_t i = 0; i < looked_at; i++) {
                 k->after = rows[i].row;
-                if (rows[i].mark.len && rows[i].row <= UINT32_MAX)
+                if (is_usable(&rows[i]))
                         k->users[k->count++] = (KnownUser){ (uint32_t) rows[i].row, rows[i].mark };
         }
         k->listed += (int64_t) looked_at;
@@ -118,7 +124,8 @@ static bool may_be(const RecordMark *mark, const char *text, size_t len) {
 }
 
 /* What the bytes are the same as was one JSON value, and a value that ends with a bracket cannot go on:
- * so that this needs no look at what they mean. */
+ * so that this needs no look at what they mean.  As much is hashed as the one who is expected is long,
+ * however short the record is that stands here: so that nobody long is expected. */
 size_t known_expect(Known *k, const char *text, size_t len, int64_t *ret_row) {
         for (size_t i = k->next; i < k->count && i < k->next + AHEAD; i++) {
                 const RecordMark *wanted = &k->users[i].mark;

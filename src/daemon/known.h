@@ -46,7 +46,7 @@ void known_note_listed(Known *k, int64_t row);
  * are expected next; else 0. */
 size_t known_expect(Known *k, const char *text, size_t len, int64_t *ret_row);
 
-/* The mark of a record; all zero with KNOWN_OFF. */
+/* The mark of a record; all zero with KNOWN_OFF, and of one that is very long. */
 RecordMark known_mark(const Known *k, const char *data, size_t len);
 
 /* The row of the user with this mark, or 0, which means little until all is loaded. */

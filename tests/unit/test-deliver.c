@@ -227,6 +227,29 @@ static void test_cursor_that_cannot_be_saved(void **state) {
         assert_int_equal(saved(f), 4);
 }
 
+/* Nor does it wait for a moment without a transaction: while a run writes, there may be none but the one
+ * between two of them. */
+static void test_cursor_is_saved_between_transactions(void **state) {
+        Fixture *f = *state;
+        Error err = { 0 };
+
+        append_committed(f, 0, 3);
+        assert_ok(deliver_new(f->event, f->store, &f->deliver, &err), err);
+        assert_ok(store_exec_sql(f->store, "PRAGMA query_only = 1", "x", &err), err);
+        settle(f);
+        assert_int_equal(told(f), 3);
+        assert_ok(store_exec_sql(f->store, "PRAGMA query_only = 0", "x", &err), err);
+        append_committed(f, 3, 1);
+        deliver_poke(f->deliver);
+        assert_ok(store_begin(f->store, &err), err);
+        append(f, 4, 1);
+        for (int i = 0; i < 30 && told(f) < 4; i++)
+                run_for(f, USEC_PER_SEC / 2);
+        assert_int_equal(told(f), 4);
+        assert_int_equal(saved(f), 3);
+        store_rollback(f->store);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -235,6 +258,7 @@ int main(void) {
                 T(test_while_a_transaction_is_open),
                 T(test_what_is_undone_is_not_told),
                 T(test_cursor_that_cannot_be_saved),
+                T(test_cursor_is_saved_between_transactions),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

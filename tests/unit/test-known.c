@@ -165,6 +165,35 @@ static void test_table(void **state) {
         world_close(w);
 }
 
+/* A service that sent a few records of megabytes once and many short ones now must not have the long
+ * ones' lengths hashed for each of them. */
+static void test_long_records(void **state) {
+        enum { LEN = 1 << 20 };
+        World *w = *state;
+        Known k = { 0 };
+        RecordMark mark;
+        char *text = malloc(LEN);
+
+        assert_non_null(text);
+        memset(text, ' ', LEN);
+        memcpy(text, "{\"UserId\":\"u1\"", strlen("{\"UserId\":\"u1\""));
+        world_open(w, "long.db");
+        load(w, "a", &k);
+        assert_int_equal(known_mark(&k, text, 16384).len, 16384);
+        assert_int_equal(known_mark(&k, text, 16385).len, 0);
+        assert_int_equal(known_mark(&k, text, LEN).len, 0);
+        mark = known_mark(&k, text, 16384);
+        (void) insert(w, 1, mark);
+        mark.len = 16385; /* from elsewhere */
+        (void) insert(w, 2, mark);
+        load(w, "a", &k);
+        assert_int_equal(k.count, 1);
+        assert_int_equal(k.listed, 2);
+        known_clear(&k);
+        free(text);
+        world_close(w);
+}
+
 static size_t expected(Known *k, const char *text, int64_t *ret_row) {
         char *exact = malloc(strlen(text) + 1); /* so that a byte too many is seen */
         size_t len;
@@ -380,28 +409,41 @@ static size_t expect(void *userdata, const char *text, size_t len, int64_t *ret_
         return known_expect(&s->known, text, len, ret_row);
 }
 
-/* As it is cut and applied by a run: what is known is loaded when it is needed. */
-static void apply_page(Sync *s, const Listing *l, size_t first, size_t n) {
-        char *text = NULL;
-        size_t len = 0;
-        PageCut page;
-        Error err = { 0 };
-        FILE *f = open_memstream(&text, &len);
+typedef struct Page {
+        char *text;
+        size_t first; /* of the listing's records */
+        PageCut cut;
+} Page;
 
+/* Cut when the answer comes, which may be before the page before it is applied. */
+static void cut_page(Sync *s, const Listing *l, size_t first, size_t n, Page *ret) {
+        size_t len = 0;
+        Error err = { 0 };
+        FILE *f;
+
+        *ret = (Page){ .first = first };
+        f = open_memstream(&ret->text, &len);
         assert_non_null(f);
         (void) fputs("{\"Users\":[", f);
         for (size_t i = 0; i < n; i++)
                 (void) fprintf(f, "%s%s", i ? "," : "", l->text[first + i]);
         (void) fputs("]}", f);
         assert_int_equal(fclose(f), 0);
-        assert_ok(page_cut(text, len, "Users", &(SourceExpect){ expect, s }, &page, &err), err);
-        assert_int_equal(page.n_elements, n);
-        for (size_t i = 0; i < n;) {
-                const SourceRecord *record = &page.elements[i];
+        assert_ok(page_cut(ret->text, len, "Users", &(SourceExpect){ expect, s }, &ret->cut, &err),
+                  err);
+        assert_int_equal(ret->cut.n_elements, n);
+}
+
+/* As a run does it: what is known is loaded when it is needed. */
+static void apply_page(Sync *s, const Listing *l, Page *p) {
+        Error err = { 0 };
+
+        for (size_t i = 0; i < p->cut.n_elements;) {
+                const SourceRecord *record = &p->cut.elements[i];
                 int r;
 
-                assert_int_equal(record->len, strlen(l->text[first + i]));
-                assert_memory_equal(record->data, l->text[first + i], record->len);
+                assert_int_equal(record->len, strlen(l->text[p->first + i]));
+                assert_memory_equal(record->data, l->text[p->first + i], record->len);
                 r = sync_apply_record(s, record, &err);
                 if (r == -EAGAIN) {
                         assert_int_equal(s->known.state, KNOWN_LOADING);
@@ -410,15 +452,25 @@ static void apply_page(Sync *s, const Listing *l, size_t first, size_t n) {
                         i++;
                 assert_ok(r, err);
         }
-        page_cut_clear(&page);
-        free(text);
+        page_cut_clear(&p->cut);
+        free(p->text);
 }
 
 #define PAGE_RECORDS 25
 
-static void apply(Sync *s, const Listing *l, size_t n) {
-        for (size_t i = 0; i < n; i += PAGE_RECORDS)
-                apply_page(s, l, i, n - i < PAGE_RECORDS ? n - i : PAGE_RECORDS);
+/* ahead: each page is cut before the one before it is applied. */
+static void apply(Sync *s, const Listing *l, size_t n, bool ahead) {
+        Page hand = { 0 }, next;
+
+        for (size_t i = 0; i < n; i += PAGE_RECORDS) {
+                if (!ahead)
+                        apply_page(s, l, &hand);
+                cut_page(s, l, i, n - i < PAGE_RECORDS ? n - i : PAGE_RECORDS, &next);
+                if (ahead)
+                        apply_page(s, l, &hand);
+                hand = next;
+        }
+        apply_page(s, l, &hand);
 }
 
 /* early: before the first page is there, as often happens. */
@@ -454,11 +506,11 @@ static void run(World *w, const Listing *broken, const Listing *l) {
         assert_ok(store_run_open(w->store, w->key, s.started, &s.run, &err), err);
         begin_known(&s, s.run % 2 == 0);
         if (broken) {
-                apply(&s, broken, broken->n / 2);
+                apply(&s, broken, broken->n / 2, s.run % 5 < 2);
                 sync_begin_listing(&s);
                 begin_known(&s, s.run % 3 == 0);
         }
-        apply(&s, l, l->n);
+        apply(&s, l, l->n, s.run % 5 > 2);
         assert_ok(sync_apply_deferred(&s, &err), err);
         do
                 assert_ok(r = sync_gone_step(&s, &err), err);
@@ -599,8 +651,8 @@ static void test_histories(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_table),     T(test_expected), T(test_marks_go), T(test_calls_that_change),
-                T(test_histories),
+                T(test_table),    T(test_long_records),      T(test_expected),
+                T(test_marks_go), T(test_calls_that_change), T(test_histories),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
