@@ -6,6 +6,7 @@
  * alerts again. */
 
 #include "daemon/hook.h"
+#include "daemon/portion.h"
 #include "sink/format.h"
 #include "sink/webhook.h"
 
@@ -40,7 +41,8 @@ struct Hook {
 
         HookPhase phase;
         bool poked; /* the step is due */
-        sd_event_source *step, *timer;
+        PortionSource step;
+        sd_event_source *timer;
         HttpCall *call;
         char *body; /* of the call */
         Parcel parcel;

@@ -43,7 +43,7 @@ void hook_wait(Hook *h, uint64_t delay) {
 
 void hook_poke(Hook *h) {
         h->poked = true;
-        (void) sd_event_source_set_enabled(h->step, SD_EVENT_ONESHOT);
+        portion_arm(&h->step);
 }
 
 /* The store, not the receiver, is in the way; nothing is lost by waiting. */
@@ -199,10 +199,9 @@ static void advance(Hook *h) {
                 hook_read_ahead(h);
 }
 
-static int on_step(sd_event_source *source, void *userdata) {
+static int on_step(void *userdata) {
         Hook *h = userdata;
 
-        (void) source;
         h->poked = false;
         advance(h);
         return 0;
@@ -248,18 +247,18 @@ static int open_state(Hook *h, Error *err) {
 
 static int add_sources(Hook *h, Error *err) {
         sd_event *event = h->world->event;
-        int r = sd_event_add_defer(event, &h->step, on_step, h);
+        int r = sd_event_add_time_relative(event, &h->timer, CLOCK_BOOTTIME, 0, 1, on_timer, h);
 
-        if (r >= 0)
-                r = sd_event_add_time_relative(event, &h->timer, CLOCK_BOOTTIME, 0, 1, on_timer, h);
         if (r >= 0)
                 r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
         if (r < 0)
                 return error_set(err, r, "cannot set up webhook %s: %s", h->name, strerror(-r));
-        (void) sd_event_source_set_exit_on_failure(h->step, true);
         (void) sd_event_source_set_exit_on_failure(h->timer, true);
-        (void) sd_event_source_set_description(h->step, "hook-step");
         (void) sd_event_source_set_description(h->timer, "hook-timer");
+        h->step = (PortionSource){
+                .event = event, .on_portion = on_step, .userdata = h, .description = "hook-step"
+        };
+        portion_arm(&h->step);
         return hook_repeat_open(h, err);
 }
 
@@ -298,7 +297,7 @@ void hook_free(Hook *h) {
         if (h->call)
                 http_cancel(h->call);
         free(h->body);
-        (void) sd_event_source_disable_unref(h->step);
+        portion_disarm(&h->step);
         (void) sd_event_source_disable_unref(h->timer);
         (void) sd_event_source_disable_unref(h->repeat_timer);
         hook_drop(h, false);

@@ -100,11 +100,6 @@ int known_load(Known *k, Store *store, Error *err) {
         return 0;
 }
 
-void known_note_listed(Known *k, int64_t row) {
-        if (k->state == KNOWN_LOADED || row <= k->after) /* else it is yet to be loaded */
-                k->listed++;
-}
-
 /* ---- marks ---- */
 
 RecordMark known_mark(const Known *k, const char *data, size_t len) {

@@ -24,7 +24,7 @@ typedef struct Known {
         uint32_t *slots; /* hash table of places in users, and one; or NULL */
         size_t n_slots;
         int64_t account, after; /* rows up to there are loaded */
-        int64_t listed;         /* users that are listed, of those */
+        int64_t listed;         /* users that are listed, of those; and who has come since */
         enum { KNOWN_OFF, KNOWN_LOADING, KNOWN_LOADED } state;
         unsigned char secret[MARK_KEY_SIZE];
 } Known;
@@ -38,9 +38,6 @@ int known_load(Known *k, Store *store, Error *err);
 
 /* Frees the list; *k is all zero. */
 void known_clear(Known *k);
-
-/* A user has come to be listed since known_begin(): k->listed takes it into account. */
-void known_note_listed(Known *k, int64_t row);
 
 /* The length of the record that text begins with, and the user's row, if it is that of one of those who
  * are expected next; else 0. */

@@ -117,7 +117,7 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
         if (r < 0)
                 return r;
         s->counters.added++;
-        known_note_listed(&s->known, *ret_row);
+        s->known.listed++;
         if (!sync_arrivals_are_news(s))
                 return bring_quietly(s, *ret_row, err);
         return sync_tell_user(s, USER_CHANGE_ADDED, NULL, u, NULL, &dates, now, err);
@@ -157,7 +157,7 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
                 return r;
         if (former) {
                 s->counters.added++;
-                known_note_listed(&s->known, old->row);
+                s->known.listed++;
         } else
                 s->counters.changed++;
 
@@ -306,7 +306,8 @@ int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
         r = recognise(s, known_find(&s->known, mark), err);
         if (r != 0)
                 return r;
-        if (s->known.state == KNOWN_LOADING) /* it may yet turn out to be known */
+        /* It may yet turn out to be known; nor is anybody written before all of the list is loaded. */
+        if (s->known.state == KNOWN_LOADING)
                 return -EAGAIN;
         return apply_read(s, record, mark, err);
 }

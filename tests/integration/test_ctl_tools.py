@@ -150,7 +150,7 @@ def test_query_has_an_end(ctl):
     assert "longer than 300ms" in ctl.fails(75, "query", "--timeout", "300ms", ONE_LONG_OPERATION)
     assert "too complex" in ctl.fails(2, "query", "SELECT 'a' LIKE hex(zeroblob(600))")
     sort = ("SELECT hex(zeroblob(400000)) || u.user_id AS x FROM users u, users v ORDER BY x")
-    assert "too much memory" in ctl.fails(74, "query", sort)
+    assert "too much memory" in ctl.fails(74, "query", sort, timeout=240)
 
 
 HOSTILE = "a\x7f\u0085\u009b31m\u202e\u2066\u2028\u00e9\u2027\u202f\u2065"
