@@ -27,6 +27,7 @@
 #include "daemon/log.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
+#include "daemon/room.h"
 #include "daemon/schedule.h"
 #include "daemon/service.h"
 #include "daemon/webhooks.h"
@@ -451,18 +452,14 @@ static int check_only(const Options *options, const Config *config) {
         return r > 0 ? EXIT_SYNC_FAILED : 0;
 }
 
-int daemon_run(const Options *options) {
-        CLEANUP(daemon_clear) Daemon d = { .options = options };
+/* *waits: it ended because there is no room for the database; and whether that was so the last time,
+ * which has been said. */
+static int run(const Options *options, bool *waits) {
+        CLEANUP(daemon_clear) Daemon d = { .options = options, .store_failing = *waits };
         Error err = { 0 };
         int r;
 
-        (void) setlocale(LC_CTYPE, "C.UTF-8");
-        (void) prctl(PR_SET_DUMPABLE, 0); /* credentials are in memory: no core dumps */
-        (void) umask(0027);
-        /* Pages and bodies come and go by the hundred kilobytes: their memory is kept for the next. */
-        (void) mallopt(M_MMAP_THRESHOLD, 2 << 20);
-        (void) mallopt(M_TRIM_THRESHOLD, 2 << 20);
-
+        *waits = false;
         r = load_config(options->config, LOG_ID_CONFIG_REFUSED, &d.config, &err);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_CONFIG_REFUSED, NULL, "%s", err.msg);
@@ -480,7 +477,27 @@ int daemon_run(const Options *options) {
                 return EXIT_FAILED;
         }
         service_extend(300); /* a migration may take its time */
-        if (store_open(d.config->database, &d.store, &err) < 0 || set_up(&d, &err) < 0)
+        if (store_open(d.config->database, &d.store, &err) >= 0 && set_up(&d, &err) >= 0)
+                return run_loop(&d);
+        if (err.code != -ENOSPC || options->once)
                 return start_refused(&err);
-        return run_loop(&d);
+        store_failed(&d, &err);
+        *waits = true;
+        return 0;
+}
+
+int daemon_run(const Options *options) {
+        bool waits = false;
+        int status;
+
+        (void) setlocale(LC_CTYPE, "C.UTF-8");
+        (void) prctl(PR_SET_DUMPABLE, 0); /* credentials are in memory: no core dumps */
+        (void) umask(0027);
+        /* Pages and bodies come and go by the hundred kilobytes: their memory is kept for the next. */
+        (void) mallopt(M_MMAP_THRESHOLD, 2 << 20);
+        (void) mallopt(M_TRIM_THRESHOLD, 2 << 20);
+        do
+                status = run(options, &waits);
+        while (waits && room_wait());
+        return status;
 }

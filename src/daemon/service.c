@@ -20,6 +20,10 @@ void service_status(const char *sentence) {
         (void) sd_notifyf(0, "STATUS=%s", sentence);
 }
 
+void service_alive(void) {
+        (void) sd_notify(0, "WATCHDOG=1");
+}
+
 void service_reloading(void) {
         struct timespec ts;
 

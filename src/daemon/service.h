@@ -8,6 +8,8 @@ void service_ready(void);
 /* Whether one listens. */
 bool service_is_managed(void);
 void service_status(const char *sentence);
+/* To the watchdog; the loop does it by itself. */
+void service_alive(void);
 /* With the monotonic time, as Type=notify-reload wants it. */
 void service_reloading(void);
 void service_stopping(void);

@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 import rosterctl
@@ -159,30 +160,53 @@ def test_while_it_watches(scenario, trouble):
     check_end(scenario)
 
 
-def test_when_it_starts(scenario, trouble):
-    """Nothing can be kept, so nothing is begun: one line, and systemd tries again."""
-    scenario.start()
-    before = Image(scenario.roster.database)
+def start_in_vain(scenario, trouble):
+    """Nothing can be kept, so nothing is begun.  Where there may be room later it waits for it and says
+    so once; else it ends, and systemd tries again.  `--once` ends in any case."""
+    roster = scenario.roster
     trouble.begin()
-    done = scenario.roster.run(timeout=60)
-    assert done.returncode not in (0, 65, 78), done.stderr  # those would not be tried again
+    done = roster.run("--once", timeout=60)
+    assert done.returncode not in (0, 65, 78), done.stderr
     assert len(done.stderr.splitlines()) == 1 and "the database" in done.stderr
-    after = Image(scenario.roster.database)
-    assert after.settled() == before.settled()
+    if trouble.says != FullDisk.says:
+        done = roster.run(timeout=60)
+        assert done.returncode not in (0, 65, 78), done.stderr  # those would not be tried again
+        assert len(done.stderr.splitlines()) == 1 and "the database" in done.stderr
+        trouble.end()
+        return
+    roster.start(wait=False)
+    assert trouble.says in roster.wait_line("the database cannot be written; rosterd keeps trying")
+    time.sleep(12)  # it tries again every five seconds
+    assert roster.process.poll() is None and len(roster.lines) == 1, roster.lines
     trouble.end()
+    roster.wait_line("watches 1 account", timeout=90)
+    assert ask(scenario, "--wait").returncode == 0
+    roster.wait_line("the database can be written again", timeout=90)
+    assert roster.stop() == 0
+    assert len([line for line in roster.lines if trouble.says in line]) == 1
+
+
+def test_when_it_starts(scenario, trouble):
+    scenario.start()
     scenario.change()
+    start_in_vain(scenario, trouble)
     scenario.live()
     check_end(scenario)
 
 
 def test_when_nothing_is_there_yet(scenario, trouble):
-    trouble.begin()
-    done = scenario.roster.run(timeout=60)
-    assert done.returncode not in (0, 65, 78), done.stderr
-    assert len(done.stderr.splitlines()) == 1 and "the database" in done.stderr
-    trouble.end()
+    start_in_vain(scenario, trouble)
     scenario.live()
     check_end(scenario)
+
+
+def test_it_can_be_stopped_while_it_waits(scenario, small):
+    small.begin()
+    roster = scenario.roster.start(wait=False)
+    roster.wait_line("rosterd keeps trying")
+    assert roster.stop() == 0
+    assert len(roster.lines) == 2 and "stopping" in roster.lines[1], roster.lines
+    small.end()
 
 
 @pytest.mark.parametrize("leave", [200_000, 300_000, 400_000])

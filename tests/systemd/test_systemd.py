@@ -155,6 +155,28 @@ def test_reload_keeps_the_old_configuration_when_the_new_one_is_bad(chime):
     wait_message("ana@example.com was suspended", timeout=25)
 
 
+def test_a_disk_that_is_full_at_the_start_is_waited_for(chime):
+    configure(chime)
+    state = os.path.dirname(DATABASE)
+    os.makedirs(state, exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", state)
+    try:
+        shell(f"cat /dev/zero > {state}/filler", status=None)
+        start()
+        wait_message("no space is left for the database")
+        assert "no space is left" in show("StatusText")
+        run("systemctl", "reload", "rosterd")
+        time.sleep(6)
+        assert len([e for e in journal() if "no space is left" in str(e.get("MESSAGE"))]) == 1
+        assert (show("ActiveState"), show("NRestarts")) == ("active", "0")
+        os.unlink(f"{state}/filler")
+        wait_message("the database can be written again")
+        wait_until(lambda: "450 users of 1 account" in show("StatusText"), message="StatusText")
+    finally:
+        run("systemctl", "stop", "rosterd", status=None)
+        run("umount", "-l", state)
+
+
 # ---- the end of it, in all ways ----------------------------------------------------------------
 
 def test_watchdog_kills_and_restarts_a_process_that_hangs(chime):
