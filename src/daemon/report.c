@@ -111,6 +111,7 @@ void report_now(Report *r) {
         (void) sd_event_source_set_enabled(r->timer, SD_EVENT_OFF);
         write_metrics(r);
         tell_status(r);
+        store_release_pages(r->store); /* a run has ended: we are at rest, or soon will be */
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {

@@ -33,11 +33,15 @@ void store_cache_run_ended(Store *s) {
         s->added = 0;
 }
 
+void store_release_pages(Store *s) {
+        (void) sqlite3_db_release_memory(s->db);
+}
+
 void store_cache_committed(Store *s) {
         if (!s->shrinks)
                 return;
         s->shrinks = false;
         (void) set_size(s, USUAL_KIB, NULL);
-        (void) sqlite3_db_release_memory(s->db);
+        store_release_pages(s);
         (void) malloc_trim(0);
 }

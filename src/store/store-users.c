@@ -233,7 +233,7 @@ int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows
         if (r < 0)
                 return r;
         *ret_n = n;
-        (void) sqlite3_db_release_memory(s->db); /* the pages are not looked at again */
+        store_release_pages(s); /* the pages are not looked at again */
         return 0;
 }
 
@@ -249,7 +249,7 @@ int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err) {
         if (r < 0)
                 return r;
         *ret = sqlite3_column_int64(st, 0);
-        (void) sqlite3_db_release_memory(s->db); /* it read all of an index */
+        store_release_pages(s); /* it read all of an index */
         return 0;
 }
 

@@ -148,6 +148,8 @@ typedef struct MarkedRow {
 int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
                        size_t *ret_n, Error *err);
 int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
+/* What was read is not looked at again for long: its pages give their memory back. */
+void store_release_pages(Store *s);
 
 /* One line of the view status_counts; texts may be NULL. */
 typedef struct StatusCount {
