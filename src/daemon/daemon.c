@@ -22,35 +22,10 @@
 #include "base/timespan.h"
 #include "config.h"
 #include "daemon/check-credentials.h"
-#include "daemon/control.h"
-#include "daemon/deliver.h"
+#include "daemon/daemon-internal.h"
 #include "daemon/log.h"
-#include "daemon/report.h"
-#include "daemon/retention.h"
 #include "daemon/room.h"
-#include "daemon/schedule.h"
 #include "daemon/service.h"
-#include "daemon/webhooks.h"
-
-typedef struct Daemon {
-        const Options *options;
-        Config *config;
-        int64_t *keys; /* of config->accounts, in the store */
-        sd_event *event;
-        Store *store;
-        Http *http;
-        Credentials *credentials;
-        Batch *batch;
-        Deliver *deliver;
-        Webhooks *webhooks;
-        Report *report;
-        Schedule *schedule;
-        Retention *retention;
-        Control *control; /* NULL: it could not be had, or with --once */
-        SyncWorld world;
-        bool store_failing; /* and said so */
-        bool once_failed;
-} Daemon;
 
 static void daemon_clear(Daemon *d) {
         control_free(d->control);
@@ -68,48 +43,9 @@ static void daemon_clear(Daemon *d) {
         config_unref(d->config);
 }
 
-/* ---- configuration ---- */
-
-static void complain(const char *message, void *userdata) {
-        const char *id = userdata;
-
-        log_line(LOG_ERR, id, NULL, "%s", message);
-}
-
-static int load_config(const char *path, const char *message_id, Config **ret, Error *err) {
-        /* complain() only reads it */
-        return config_load(path, complain, (void *) (uintptr_t) message_id, ret, err);
-}
-
-static void use_settings(Daemon *d) {
-        log_set_level(d->config->log_level);
-        if (d->deliver)
-                deliver_set_minimal(d->deliver, d->config->personal_data == PERSONAL_DATA_MINIMAL);
-}
-
-/* Makes the accounts of a configuration known to the store; *ret_keys is the caller's. */
-static int bind_accounts(Store *store, const Config *config, int64_t **ret_keys, Error *err) {
-        CLEANUP_FREE AccountIdentity *list = calloc(config->n_accounts + 1, sizeof *list);
-        CLEANUP_FREE int64_t *keys = calloc(config->n_accounts + 1, sizeof *keys);
-        int r;
-
-        if (!list || !keys)
-                return error_set(err, -ENOMEM, "out of memory");
-        for (size_t i = 0; i < config->n_accounts; i++) {
-                const AccountConfig *a = &config->accounts[i];
-
-                list[i] = (AccountIdentity){ a->name, a->source, a->endpoint, a->account_id };
-        }
-        r = store_accounts_apply(store, list, config->n_accounts, keys, err);
-        if (r < 0)
-                return r;
-        *ret_keys = take_ptr(keys);
-        return 0;
-}
-
 /* ---- what happens ---- */
 
-static void store_failed(Daemon *d, const Error *why) {
+void daemon_store_failed(Daemon *d, const Error *why) {
         if (why->code == -EUCLEAN) {
                 log_line(LOG_CRIT, LOG_ID_DATABASE_REFUSED, NULL, "%s", why->msg);
                 (void) sd_event_exit(d->event, EXIT_DATABASE_REFUSED);
@@ -139,7 +75,7 @@ static void on_committed(void *userdata) {
 static void on_lost(const Error *why, void *userdata) {
         Daemon *d = userdata;
 
-        store_failed(d, why);
+        daemon_store_failed(d, why);
         schedule_lost(d->schedule, why);
         deliver_poke(d->deliver);
         webhooks_poke(d->webhooks);
@@ -160,7 +96,7 @@ static void log_run(Daemon *d, const AccountConfig *account, const SyncResult *r
                          " added, %" PRId64 " changed, %" PRId64 " removed",
                          name, c->users, c->pages, c->added, c->changed, c->removed);
         else if (result->store_failed)
-                store_failed(d, &result->error);
+                daemon_store_failed(d, &result->error);
         else if (d->options->once)
                 log_line(LOG_INFO, NULL, name, "%s: not complete: %s", name, result->error.msg);
         else
@@ -214,55 +150,6 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
         return sd_event_exit(d->event, 0);
 }
 
-static void reload(Daemon *d) {
-        Config *fresh = NULL;
-        int64_t *keys = NULL;
-        Error err = { 0 };
-        int r = load_config(d->options->config, LOG_ID_RELOAD_REFUSED, &fresh, &err);
-
-        if (r >= 0 && strcmp(fresh->database, d->config->database) != 0)
-                r = error_set(&err, -EINVAL, "database = %s takes a restart; it is %s until then",
-                              fresh->database, d->config->database);
-        if (r >= 0 && strcmp(fresh->control_socket, d->config->control_socket) != 0)
-                r = error_set(&err, -EINVAL,
-                              "control_socket = %s takes a restart; it is %s until then",
-                              fresh->control_socket, d->config->control_socket);
-        if (r >= 0)
-                r = batch_flush(d->batch, &err);
-        if (r >= 0)
-                r = bind_accounts(d->store, fresh, &keys, &err);
-        credentials_outdate(d->credentials);
-        if (r >= 0)
-                r = schedule_apply(d->schedule, fresh, keys, true, &err);
-        report_refused(d->report, r < 0);
-        if (r < 0) {
-                log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL, "the old configuration goes on: %s",
-                         err.msg);
-                config_unref(fresh);
-                free(keys);
-                return;
-        }
-        config_unref(d->config);
-        free(d->keys);
-        d->config = fresh;
-        d->keys = keys;
-        use_settings(d);
-        credentials_prune(d->credentials, fresh);
-        retention_set_age(d->retention, d->config->retention);
-        (void) batch_flush(d->batch, NULL); /* runs that were interrupted have written */
-        r = webhooks_apply(d->webhooks, d->config, d->keys, &err);
-        report_refused(d->report, r < 0);
-        if (r < 0)
-                log_line(LOG_ERR, LOG_ID_RELOAD_REFUSED, NULL,
-                         "webhooks go on with the old configuration: %s", err.msg);
-        if (!d->config->store_personal_pin && store_wipe_pins(d->store, &err) < 0)
-                store_failed(d, &err);
-        log_line(LOG_NOTICE, LOG_ID_RELOADED, NULL, "configuration reloaded: %zu %s",
-                 d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts");
-        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
-        control_use(d->control, d->config, d->schedule, d->webhooks);
-}
-
 static int on_reload_signal(sd_event_source *source, const struct signalfd_siginfo *si,
                             void *userdata) {
         Daemon *d = userdata;
@@ -270,7 +157,7 @@ static int on_reload_signal(sd_event_source *source, const struct signalfd_sigin
         (void) source;
         (void) si;
         service_reloading();
-        reload(d);
+        daemon_reload(d);
         service_ready();
         report_now(d->report);
         return 0;
@@ -335,7 +222,7 @@ static int set_up(Daemon *d, Error *err) {
         int r = tidy_store(d, err);
 
         if (r >= 0)
-                r = bind_accounts(d->store, d->config, &d->keys, err);
+                r = daemon_bind_accounts(d->store, d->config, &d->keys, err);
         if (r >= 0)
                 r = http_new(d->event, &d->http, err);
         if (r >= 0)
@@ -355,7 +242,7 @@ static int set_up(Daemon *d, Error *err) {
                 return r;
         retention_set_age(d->retention, d->config->retention);
         d->world = (SyncWorld){ d->event, d->http, d->store, d->batch, d->credentials };
-        use_settings(d);
+        daemon_use_settings(d);
         return schedule_new(&d->world, on_run_ended, d, &d->schedule, err);
 }
 
@@ -460,7 +347,7 @@ static int run(const Options *options, bool *waits) {
         int r;
 
         *waits = false;
-        r = load_config(options->config, LOG_ID_CONFIG_REFUSED, &d.config, &err);
+        r = daemon_load_config(options->config, LOG_ID_CONFIG_REFUSED, &d.config, &err);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_CONFIG_REFUSED, NULL, "%s", err.msg);
                 return EXIT_CONFIG;
@@ -470,7 +357,7 @@ static int run(const Options *options, bool *waits) {
         r = check_once_names(options, d.config);
         if (r > 0)
                 return r;
-        use_settings(&d);
+        daemon_use_settings(&d);
 
         if (set_up_event(&d, &err) < 0) {
                 log_line(LOG_ERR, NULL, NULL, "%s", err.msg);
@@ -481,7 +368,7 @@ static int run(const Options *options, bool *waits) {
                 return run_loop(&d);
         if (err.code != -ENOSPC || options->once)
                 return start_refused(&err);
-        store_failed(&d, &err);
+        daemon_store_failed(&d, &err);
         *waits = true;
         return 0;
 }

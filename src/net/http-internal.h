@@ -23,3 +23,39 @@ CURLcode http_memory_init(void);
  * query or credentials into it. */
 HttpFailure http_failure(CURL *easy, CURLcode code, HttpStop stop, size_t max_body,
                          const char *text, char reason[static HTTP_REASON_SIZE]);
+
+/* ---- calls (http.c) ---- */
+
+struct HttpCall {
+        HttpCall *prev, *next;
+        Http *http;
+        CURL *easy;
+        struct curl_slist *headers;
+        HttpDone on_done;
+        void *userdata;
+        char *body;
+        size_t body_len, body_size, max_body, headers_len;
+        bool status_suffices, head_whole, lost_socket;
+        HttpStop stop;
+        char error[CURL_ERROR_SIZE];
+};
+
+/* Takes the call from curl and from the list of those in flight. */
+void http_call_detach(HttpCall *c);
+/* Detaches it, wipes what may be secret. */
+void http_call_free(HttpCall *c);
+DEFINE_CLEANUP(HttpCall *, http_call_free)
+/* What became of a call, and in reason a clause for people unless it was answered. */
+HttpResult http_call_result(HttpCall *c, CURLcode code, char reason[static HTTP_REASON_SIZE]);
+
+/* ---- the client (http-loop.c) ---- */
+
+struct Http {
+        sd_event *event;
+        CURLM *multi;
+        sd_event_source *timer, *now; /* curl's timer; and for its "at once" */
+        uint64_t due; /* when curl is to be called, CLOCK_MONOTONIC; see http-loop.c */
+        HttpCall *calls;
+        bool driven; /* a turn goes on; what curl wants meanwhile is seen to at its end */
+        bool reaping;
+};
