@@ -258,7 +258,6 @@ static int add_sources(Hook *h, Error *err) {
         h->step = (PortionSource){
                 .event = event, .on_portion = on_step, .userdata = h, .description = "hook-step"
         };
-        portion_arm(&h->step);
         return hook_repeat_open(h, err);
 }
 

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A webhook's turns: it is told what is committed while somebody goes on writing, and lets others have
+ * their turn. */
+#include "test.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/rand.h"
+#include "base/timespan.h"
+#include "daemon/hook.h"
+
+#define T0 INT64_C(1767225600000) /* 2026-01-01T00:00:00.000Z */
+
+typedef struct Fixture {
+        char dir[40], url[64];
+        HookWorld world;
+        Config config;
+        int64_t account;
+        int fd; /* listens */
+} Fixture;
+
+static void nothing(void *userdata) {
+        (void) userdata;
+}
+
+static void listen_somewhere(Fixture *f) {
+        struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        socklen_t size = sizeof a;
+
+        f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        assert_true(f->fd >= 0);
+        assert_int_equal(bind(f->fd, (struct sockaddr *) &a, sizeof a), 0);
+        assert_int_equal(listen(f->fd, 1), 0);
+        assert_int_equal(getsockname(f->fd, (struct sockaddr *) &a, &size), 0);
+        (void) snprintf(f->url, sizeof f->url, "http://127.0.0.1:%d/", ntohs(a.sin_port));
+}
+
+static int setup(void **state) {
+        static const AccountIdentity acme = { "acme", "chime", "https://e", "id-1" };
+        static Fixture f;
+        char path[64];
+        Error err = { 0 };
+
+        f = (Fixture){ .dir = "/tmp/test-hook-XXXXXX",
+                       .world = { .on_changed = nothing, .on_rest = nothing } };
+        assert_non_null(mkdtemp(f.dir));
+        (void) snprintf(path, sizeof path, "%s/roster.db", f.dir);
+        assert_true(sd_event_new(&f.world.event) >= 0);
+        assert_ok(http_new(f.world.event, &f.world.http, &err), err);
+        assert_ok(store_open(path, &f.world.store, &err), err);
+        assert_ok(store_accounts_apply(f.world.store, &acme, 1, &f.account, &err), err);
+        f.world.config = &f.config;
+        f.world.keys = &f.account;
+        listen_somewhere(&f);
+        *state = &f;
+        return 0;
+}
+
+static int teardown(void **state) {
+        Fixture *f = *state;
+        char command[64];
+
+        (void) close(f->fd);
+        http_free(f->world.http);
+        store_close(f->world.store);
+        (void) sd_event_unref(f->world.event);
+        (void) snprintf(command, sizeof command, "rm -r %s", f->dir);
+        return system(command);
+}
+
+/* In the open transaction. */
+static void append(Fixture *f, int n) {
+        Error err = { 0 };
+
+        for (int i = 0; i < n; i++) {
+                char id[EVENT_ID_SIZE];
+                Event e = { .kind = EVENT_USER_SUSPENDED, .time = T0, .user_id = (char[]){ "u" } };
+
+                random_event_id(id);
+                memcpy(e.id, id, sizeof e.id);
+                assert_ok(store_event_append(f->world.store, f->account, &e, &err), err);
+        }
+}
+
+static void append_committed(Fixture *f, int n) {
+        Error err = { 0 };
+
+        assert_ok(store_begin(f->world.store, &err), err);
+        append(f, n);
+        assert_ok(store_commit(f->world.store, &err), err);
+}
+
+/* From the first event on.  The configuration is the caller's. */
+static Hook *new_hook(Fixture *f, WebhookConfig *config, char **events) {
+        static char name[] = "ops", no_proxy[] = "";
+        Hook *h = NULL;
+        Error err = { 0 };
+
+        *config = (WebhookConfig){ .name = name,
+                                   .url = f->url,
+                                   .events = { events, 1 },
+                                   .batch = 1,
+                                   .timeout = 10 * USEC_PER_SEC,
+                                   .give_up_after = USEC_PER_HOUR,
+                                   .replay_from = 1,
+                                   .proxy = no_proxy,
+                                   .allow_http = true };
+        assert_ok(hook_new(&f->world, config, false, &h, &err), err);
+        return h;
+}
+
+static void test_told_while_a_transaction_is_open(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        int client = -1;
+        Hook *h;
+
+        append_committed(f, 1);
+        assert_ok(store_begin(f->world.store, &err), err);
+        append(f, 1);
+        h = new_hook(f, &config, wanted);
+        for (int i = 0; i < 250 && client < 0; i++) {
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+                client = accept(f->fd, NULL, NULL);
+        }
+        assert_true(client >= 0);
+        (void) close(client);
+        hook_free(h);
+        store_rollback(f->world.store);
+}
+
+static int on_turn(sd_event_source *source, void *userdata) {
+        (void) source;
+        *(bool *) userdata = true;
+        return 0;
+}
+
+/* A log of which it wants nothing is read in many portions, and does not hold up what came later. */
+static void test_others_have_their_turn(void **state) {
+        char *unwanted[] = { (char[]){ "sync.failed" } };
+        sd_event_source *other = NULL;
+        Fixture *f = *state;
+        WebhookConfig config;
+        bool had_turn = false;
+        int turns = 0;
+        Hook *h;
+
+        append_committed(f, 40000);
+        h = new_hook(f, &config, unwanted);
+        assert_true(sd_event_run(f->world.event, 0) > 0);
+        assert_false(hook_is_at_rest(h));
+        assert_true(sd_event_add_defer(f->world.event, &other, on_turn, &had_turn) >= 0);
+        while (!had_turn && turns++ < 5)
+                assert_true(sd_event_run(f->world.event, 0) > 0);
+        assert_true(had_turn);
+        assert_false(hook_is_at_rest(h));
+        while (!hook_is_at_rest(h) && turns++ < 1000)
+                assert_true(sd_event_run(f->world.event, USEC_PER_SEC) >= 0);
+        assert_true(hook_is_at_rest(h));
+        (void) sd_event_source_unref(other);
+        hook_free(h);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                T(test_told_while_a_transaction_is_open),
+                T(test_others_have_their_turn),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
