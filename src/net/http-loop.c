@@ -106,18 +106,29 @@ static void push_on(Http *h) {
         }
 }
 
-static int drive(Http *h, curl_socket_t fd, int what) {
+static int turn(Http *h, curl_socket_t fd, int what) {
         int running;
 
-        h->driven = true;
         if (fd == CURL_SOCKET_TIMEOUT)
                 h->due = NEVER; /* unless curl says so anew */
         if (curl_multi_socket_action(h->multi, fd, what, &running) != CURLM_OK)
                 return -EIO; /* exit_on_failure turns this into a loud exit */
         reap(h);
         push_on(h);
+        return 0;
+}
+
+/* What on_done has started gets its first turn at once, so that it is on its way before anybody works
+ * on. */
+static int drive(Http *h, curl_socket_t fd, int what) {
+        int r;
+
+        h->driven = true;
+        r = turn(h, fd, what);
+        if (r >= 0 && h->due == AT_ONCE)
+                r = turn(h, CURL_SOCKET_TIMEOUT, 0);
         h->driven = false;
-        return keep_time(h);
+        return r < 0 ? r : keep_time(h);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
