@@ -13,15 +13,19 @@ typedef enum SyncStep {
         SYNC_DONE,
 } SyncStep;
 
-/* An answer that waits, or the page that is being applied. */
+/* An answer that waits, or the page that is being read and applied. */
 typedef struct SyncPage {
         SourceAnswer said;
-        char *body;    /* owned; the records of a page point into it */
-        size_t at;     /* records before it are applied */
-        int64_t page;  /* of the listing, from 1 */
-        bool there;    /* there is one */
-        bool circles;  /* its continuation was seen before */
-        bool has_next; /* the listing goes on behind it */
+        char *body; /* owned; the records of a page point into it */
+        size_t body_len;
+        char *continuation; /* ahead: that the page itself was asked for with */
+        size_t at;          /* records before it are applied */
+        int64_t page;       /* of the listing, from 1 */
+        bool there;         /* there is one */
+        bool cut;           /* into records: it is a page */
+        bool ahead;         /* the one behind it is asked for, by what it seemed to name */
+        bool circles;       /* its continuation was seen before */
+        bool has_next;      /* the listing goes on behind it */
 } SyncPage;
 
 struct Sync {
@@ -69,6 +73,7 @@ struct Sync {
         bool confirms;                 /* marks are renewed where only the bytes have changed */
         int64_t recognised, confirmed; /* records; marks that were renewed so */
         IdSet seen;                    /* rows of users that this listing named */
+        int64_t in_order; /* row of the user whose record was the last one, in its place; or 0 */
         struct Deferred *deferred;
         size_t n_deferred;
         IdSet contested; /* becomes memory->contested */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking for the pages of a listing and applying them.
  *
- * A page names the next one, which is asked for before the page itself is applied, so that the service
- * works while we do.  An answer that comes while there is still a page at hand waits, whatever it says:
- * everything happens in the order of the listing. */
+ * A page names the next one, which is asked for before the page itself is read, by a look at its end, so
+ * that the service works while we do.  An answer that comes while there is still a page at hand waits,
+ * whatever it says: everything happens in the order of the listing.  Should the page turn out to be none,
+ * or to name another, then what was asked for is taken back as if it had never been. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +27,7 @@
 static void page_clear(SyncPage *p) {
         source_answer_clear(&p->said);
         free(p->body);
+        free(p->continuation);
         *p = (SyncPage){ 0 };
 }
 
@@ -57,6 +59,7 @@ void sync_begin_listing(Sync *s) {
         s->known_begun = false;
         idset_clear(&s->tokens);
         idset_clear(&s->seen);
+        s->in_order = 0;
         idset_clear(&s->contested);
         sync_drop_deferred(s);
         s->unidentified = s->skipped = 0;
@@ -75,37 +78,102 @@ static uint64_t token_hash(const Sync *s, const char *token) {
         return h ? h : 1;
 }
 
-/* Asks for the page behind the one at hand, unless the listing goes in circles: that fails the run once
- * the page is applied. */
-static void ask_ahead(Sync *s) {
-        SyncPage *p = &s->hand;
-        int r;
-
-        p->has_next = p->said.page.next != NULL;
-        if (!p->has_next)
-                return;
-        r = idset_add(&s->tokens, token_hash(s, p->said.page.next));
-        if (r < 0)
-                sync_fail_page(s, "out of memory");
-        p->circles = r == IDSET_PRESENT;
-        if (r != IDSET_ADDED)
-                return;
-        free(s->continuation);
-        s->continuation = take_ptr(p->said.page.next);
+/* Asks for the page behind the one at hand.  next is taken over. */
+static void ask_behind(Sync *s, char *next) {
+        s->hand.continuation = s->continuation;
+        s->continuation = next;
         s->page++;
         sync_ask(s);
 }
 
+static const char *body_of(const SyncPage *p) {
+        return p->body ? p->body : "";
+}
+
+static void ask_ahead(Sync *s) {
+        CLEANUP_FREE char *next = s->source->glance(body_of(&s->hand), s->hand.body_len);
+
+        /* a circle is told once the page is read */
+        if (!next || idset_contains(&s->tokens, token_hash(s, next)))
+                return;
+        s->hand.ahead = true;
+        ask_behind(s, take_ptr(next));
+}
+
+static void take_back(Sync *s) {
+        if (s->call)
+                http_cancel(take_ptr(s->call));
+        (void) sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+        page_clear(&s->early);
+        free(s->continuation);
+        s->continuation = take_ptr(s->hand.continuation);
+        s->page = s->hand.page;
+        s->hand.ahead = false;
+}
+
+/* *p, which is used up, may be a page: it is read in a later turn, when the request is on its way. */
 static void begin_page(Sync *s, SyncPage *p) {
         s->hand = *p;
         s->hand.page = s->page;
         *p = (SyncPage){ 0 };
+        ask_ahead(s);
+        portion_arm(&s->step);
+}
+
+/* The page at hand is one.  A listing that goes in circles fails the run once the page is applied. */
+static void go_behind(Sync *s) {
+        SyncPage *p = &s->hand;
+        char *next = p->said.page.next;
+        int r;
+
+        if (p->ahead && (!next || strcmp(next, s->continuation) != 0))
+                take_back(s);
+        p->has_next = next != NULL;
+        if (!next)
+                return;
+        r = idset_add(&s->tokens, token_hash(s, next));
+        if (r < 0)
+                sync_fail_page(s, "out of memory");
+        p->circles = r == IDSET_PRESENT;
+        if (r == IDSET_ADDED && !p->ahead)
+                ask_behind(s, take_ptr(p->said.page.next));
+}
+
+static size_t expect(void *userdata, const char *text, size_t len, int64_t *ret_row) {
+        Sync *s = userdata;
+
+        return known_expect(&s->known, text, len, ret_row);
+}
+
+static void take_answer(Sync *s, SyncPage *answer);
+
+/* Returns whether there is a page at hand. */
+static bool cut_page(Sync *s) {
+        SyncPage *p = &s->hand;
+        Error err = { 0 };
+
+        if (s->source->page(body_of(p), p->body_len, &(SourceExpect){ expect, s }, &p->said, &err) <
+            0) {
+                sync_fail_page(s, err.msg);
+                return false;
+        }
+        if (p->said.verdict != SOURCE_PAGE) {
+                SyncPage none;
+
+                if (p->ahead)
+                        take_back(s);
+                none = *p;
+                *p = (SyncPage){ 0 };
+                take_answer(s, &none);
+                return false;
+        }
+        p->cut = true;
         s->pages_without_news++;
         s->attempts = 0;
         s->renewed = false;
         pace_succeeded(&s->memory->pace);
-        ask_ahead(s);
-        portion_arm(&s->step);
+        go_behind(s);
+        return !s->finished;
 }
 
 /* Applies records of the page at hand for a while.  -EAGAIN: more of what is known is needed first. */
@@ -146,8 +214,6 @@ static void end_listing(Sync *s) {
         portion_arm(&s->step);
 }
 
-static void take_answer(Sync *s, SyncPage *answer);
-
 /* All records of the page at hand are applied. */
 static int end_page(Sync *s, Error *err) {
         const int64_t page = s->hand.page;
@@ -177,8 +243,11 @@ static int end_page(Sync *s, Error *err) {
 }
 
 static int page_step(Sync *s, Error *err) {
-        int r = apply_records(s, err);
+        int r;
 
+        if (!s->hand.cut && !cut_page(s))
+                return SYNC_DONE;
+        r = apply_records(s, err);
         return r != SYNC_DONE || s->finished ? r : end_page(s, err);
 }
 
@@ -192,12 +261,6 @@ int sync_pages_step(Sync *s, Error *err) {
                 return r;
         return r == SYNC_MORE || s->known.state == KNOWN_LOADING || s->hand.there ? SYNC_MORE
                                                                                   : SYNC_DONE;
-}
-
-static size_t expect(void *userdata, const char *text, size_t len, int64_t *ret_row) {
-        Sync *s = userdata;
-
-        return known_expect(&s->known, text, len, ret_row);
 }
 
 /* ---- an answer ---- */
@@ -266,15 +329,13 @@ static void take_answer(Sync *s, SyncPage *answer) {
 static void on_answer(const HttpResult *res, void *userdata) {
         Sync *s = userdata;
         SyncPage answer = { .there = true };
-        Error err = { 0 };
 
         s->call = NULL;
-        if (s->source->answer(res, s->continuation != NULL, time_now_ms(),
-                              &(SourceExpect){ expect, s }, &answer.said, &err) < 0) {
-                sync_fail_page(s, err.msg);
-                return;
+        s->source->answer(res, s->continuation != NULL, time_now_ms(), &answer.said);
+        if (answer.said.verdict == SOURCE_PAGE) {
+                answer.body_len = res->body_len;
+                answer.body = http_take_body(res);
         }
-        answer.body = http_take_body(res);
         if (s->hand.there)
                 s->early = answer;
         else

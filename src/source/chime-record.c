@@ -92,8 +92,8 @@ static int read_token(const SourceRecord *value, char **ret, Error *err) {
         return *ret ? 0 : out_of_memory(err);
 }
 
-int chime_page(const char *body, size_t len, const SourceExpect *expect, SourcePage *ret,
-               Error *err) {
+int chime_cut(const char *body, size_t len, const SourceExpect *expect, SourcePage *ret,
+              Error *err) {
         CLEANUP(page_cut_clear) PageCut cut = { 0 };
         CLEANUP_FREE char *next = NULL;
         const PageMember *token = NULL;
@@ -117,6 +117,48 @@ int chime_page(const char *body, size_t len, const SourceExpect *expect, SourceP
         ret->n_records = cut.n_elements;
         ret->next = take_ptr(next);
         return 0;
+}
+
+/* Steps back over white space (RFC 8259) that ends at end. */
+static const char *before_space(const char *start, const char *end) {
+        while (end > start && memchr(" \t\r\n", end[-1], 4))
+                end--;
+        return end;
+}
+
+/* Where the string of plain ASCII begins that ends with a quote before end; NULL: it is another. */
+static const char *plain_string(const char *start, const char *end) {
+        const char *p = end;
+
+        if (p == start || *--p != '"')
+                return NULL;
+        while (p > start && p[-1] >= ' ' && p[-1] < 0x7f && p[-1] != '"' && p[-1] != '\\')
+                p--;
+        return p > start && p[-1] == '"' ? p - 1 : NULL;
+}
+
+/* A page ends as the service writes it: ,"NextToken":"…"} */
+char *chime_glance(const char *body, size_t len) {
+        static const char name[] = "\"NextToken\"";
+        const ptrdiff_t name_len = sizeof name - 1;
+        const char *end = before_space(body, body + len), *value, *p;
+
+        if (end == body || *--end != '}')
+                return NULL;
+        end = before_space(body, end);
+        value = plain_string(body, end);
+        if (!value || end - value <= 2 || end - value > (ptrdiff_t) TOKEN_MAX)
+                return NULL;
+        p = before_space(body, value);
+        if (p == body || *--p != ':')
+                return NULL;
+        p = before_space(body, p);
+        if (p - body <= name_len || memcmp(p - name_len, name, (size_t) name_len) != 0)
+                return NULL;
+        p = before_space(body, p - name_len);
+        return p > body && (p[-1] == ',' || p[-1] == '{')
+                       ? strndup(value + 1, (size_t) (end - value - 2))
+                       : NULL;
 }
 
 /* ---- what the table knows ---- */

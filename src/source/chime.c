@@ -305,36 +305,39 @@ static void read_failure(const HttpResult *res, SourceAnswer *ret) {
 }
 
 /* A body that is not even meant as JSON is quoted.  Any other is not, for it holds personal data. */
-static void read_no_page(const HttpResult *res, const Error *why, SourceAnswer *ret) {
-        size_t blank = strspn(res->body, " \t\r\n");
+static void read_no_page(const char *body, size_t len, const Error *why, SourceAnswer *ret) {
+        size_t blank = 0;
         char text[QUOTE_SIZE] = "";
 
-        if (blank < res->body_len && !strchr("{[\"", res->body[blank]))
-                quote(text, res->body, res->body_len);
+        while (blank < len && memchr(" \t\r\n", body[blank], 4))
+                blank++;
+        if (blank < len && !strchr("{[\"", body[blank]))
+                quote(text, body, len);
         ret->verdict = SOURCE_RETRY;
         (void) snprintf(ret->error, sizeof ret->error, "the answer %.120s%s%s", why->msg,
                         *text ? ": " : "", text);
 }
 
-static int chime_answer(const HttpResult *res, bool had_continuation, int64_t now_ms,
-                        const SourceExpect *expect, SourceAnswer *ret, Error *err) {
-        Error why = { 0 };
-        int r;
-
+static void chime_answer(const HttpResult *res, bool had_continuation, int64_t now_ms,
+                         SourceAnswer *ret) {
         source_answer_clear(ret);
         if (res->failure != HTTP_ANSWERED)
                 read_failure(res, ret);
         else if (res->status != 200)
                 read_error(res, had_continuation, now_ms, ret);
-        else {
-                r = chime_page(res->body, res->body_len, expect, &ret->page, &why);
-                if (r == -ENOMEM)
-                        return error_set(err, r, "out of memory");
-                if (r < 0)
-                        read_no_page(res, &why, ret);
-                else
-                        ret->verdict = SOURCE_PAGE;
-        }
+        else
+                ret->verdict = SOURCE_PAGE;
+}
+
+static int chime_page(const char *body, size_t len, const SourceExpect *expect, SourceAnswer *a,
+                      Error *err) {
+        Error why = { 0 };
+        int r = chime_cut(body, len, expect, &a->page, &why);
+
+        if (r == -ENOMEM)
+                return error_set(err, r, "out of memory");
+        if (r < 0)
+                read_no_page(body, len, &why, a);
         return 0;
 }
 
@@ -371,6 +374,8 @@ const Source source_chime = {
         .reading = 1,
         .request = chime_request,
         .answer = chime_answer,
+        .glance = chime_glance,
+        .page = chime_page,
         .record = chime_record,
         .scope = chime_scope,
 };

@@ -10,8 +10,11 @@ extern const Source source_chime;
 
 /* chime-record.c: the records and the continuation of an answer of status 200.  *ret is untouched on
  * failure: -EBADMSG with a clause that fits behind "the answer …", or -ENOMEM. */
-int chime_page(const char *body, size_t len, const SourceExpect *expect, SourcePage *ret,
-               Error *err);
+int chime_cut(const char *body, size_t len, const SourceExpect *expect, SourcePage *ret,
+              Error *err);
+
+/* chime-record.c: Source.glance of Chime. */
+char *chime_glance(const char *body, size_t len);
 
 /* chime-record.c: Source.record of Chime. */
 int chime_record(const AccountConfig *account, const SourceRecord *record, User *u, Error *err);

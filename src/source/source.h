@@ -24,7 +24,7 @@ void source_request_clear(SourceRequest *r);
 
 /* What an answer means for the run. */
 typedef enum SourceVerdict {
-        SOURCE_PAGE,           /* a page */
+        SOURCE_PAGE,           /* a page, or a body that is to be one: see Source.page */
         SOURCE_RETRY,          /* may go well another time: 5xx, cut or broken answer, time-out */
         SOURCE_THROTTLED,      /* as SOURCE_RETRY, and asked too fast */
         SOURCE_CREDENTIALS,    /* the keys have expired or are no longer known: others, once */
@@ -57,7 +57,7 @@ void source_page_clear(SourcePage *p);
 
 typedef struct SourceAnswer {
         SourceVerdict verdict;
-        SourcePage page;      /* SOURCE_PAGE; its records point into the answer's body */
+        SourcePage page;      /* filled by Source.page; its records point into the body */
         uint64_t retry_after; /* microseconds that the service asked to wait; 0: it did not say */
         char error[256];      /* a clause for people otherwise: what the service said, cleaned */
 } SourceAnswer;
@@ -80,11 +80,19 @@ typedef struct Source {
         int (*request)(const AccountConfig *account, const char *continuation, SourceRequest *ret,
                        Error *err);
 
-        /* Classifies an answer and cuts the page.  Anything that is not a whole page of users is not
-         * SOURCE_PAGE.  had_continuation: the request named one; expect may be NULL.  *ret is cleared
-         * first; -ENOMEM. */
-        int (*answer)(const HttpResult *res, bool had_continuation, int64_t now_ms,
-                      const SourceExpect *expect, SourceAnswer *ret, Error *err);
+        /* Classifies an answer.  SOURCE_PAGE: its body is for page().  had_continuation: the request
+         * named one.  *ret is cleared first. */
+        void (*answer)(const HttpResult *res, bool had_continuation, int64_t now_ms,
+                       SourceAnswer *ret);
+
+        /* The continuation that a body seems to name, by a look at its end alone, so that the next page
+         * can be asked for before this one is read: page() has the last word.  NULL: none is seen. */
+        char *(*glance)(const char *body, size_t len);
+
+        /* Cuts the body of such an answer into *a; the body must stay as long.  What is not a whole
+         * page of users turns *a into SOURCE_RETRY.  expect may be NULL.  0 or -ENOMEM. */
+        int (*page)(const char *body, size_t len, const SourceExpect *expect, SourceAnswer *a,
+                    Error *err);
 
         /* Reads one record into *u (cleared first).  Returns a SourceRecordState, with a clause in err
          * that names the member but never shows its value unless RECORD_USER; or -ENOMEM. */

@@ -65,9 +65,13 @@ static void check_webhook(const HttpResult *res) {
 
 static void check_source(const HttpResult *res, bool had_continuation) {
         CLEANUP(source_answer_clear) SourceAnswer a = { 0 };
+        const Source *source = source_find("chime");
         Error err = { 0 };
 
-        demand(source_find("chime")->answer(res, had_continuation, NOW, NULL, &a, &err) == 0);
+        source->answer(res, had_continuation, NOW, &a);
+        demand((a.verdict == SOURCE_PAGE) == (res->failure == HTTP_ANSWERED && res->status == 200));
+        if (a.verdict == SOURCE_PAGE)
+                demand(source->page(res->body, res->body_len, NULL, &a, &err) == 0);
         demand(a.retry_after <= USEC_PER_HOUR);
         if (a.verdict == SOURCE_PAGE) {
                 demand(res->failure == HTTP_ANSWERED && res->status == 200);

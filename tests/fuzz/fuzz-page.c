@@ -268,15 +268,15 @@ static void check_request(const Source *source, const char *next) {
 }
 
 static void check_answer(const Source *source, const char *body, size_t len, bool cut) {
-        const HttpResult res = {
-                .failure = HTTP_ANSWERED, .status = 200, .body = body, .body_len = len
-        };
         CLEANUP(source_answer_clear) SourceAnswer a = { 0 };
+        CLEANUP_FREE char *glance = source->glance(body, len);
         Error err = { 0 };
 
-        demand(source->answer(&res, false, 0, NULL, &a, &err) == 0);
+        demand(source->page(body, len, NULL, &a, &err) == 0);
         if (a.verdict == SOURCE_PAGE) {
                 demand(cut);
+                /* a member of the same name further in may be what stands at the end */
+                demand(!glance || (a.page.next && strcmp(glance, a.page.next) == 0));
                 demand(!a.page.next || (*a.page.next && strlen(a.page.next) <= 64u << 10));
                 check_request(source, a.page.next);
                 return;

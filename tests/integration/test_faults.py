@@ -198,6 +198,20 @@ def test_passing_trouble_is_overcome(based, chime, action, details):
     assert kinds(based.events(seq)) == [("user.removed", gone)]
 
 
+def test_what_was_asked_for_by_a_page_that_is_none_is_taken_back(based, chime):
+    """It ends like a page, so that the next one is asked for before it is read."""
+    chime.fault("null_users", keep_token=True, page=1, times=1)
+    gone = chime.users(limit=1)[0]["UserId"]
+    chime.delete_user(gone)
+    seq = based.last_seq()
+    chime.clear_log()
+    based.once()
+    run = based.run_rows()[-1]
+    assert (run["outcome"], run["pages"], run["retries"]) == ("complete", PAGES, 1)
+    assert [entry["page"] for entry in chime.log()] == [1, 2, 1, 2, 3]
+    assert kinds(based.events(seq)) == [("user.removed", gone)]
+
+
 def test_absurd_retry_after_ends_the_run(based, chime):
     chime.fault("status", exception="ThrottledClientException", retry_after=100000, times="always")
     based.once(status=1, timeout=20)

@@ -104,7 +104,9 @@ static SourceAnswer answer_of(long status, const char *body, bool had_continuati
         SourceAnswer a = { 0 };
         Error err = { 0 };
 
-        assert_ok(chime()->answer(&res, had_continuation, NOW, NULL, &a, &err), err);
+        chime()->answer(&res, had_continuation, NOW, &a);
+        if (a.verdict == SOURCE_PAGE)
+                assert_ok(chime()->page(body, strlen(body), NULL, &a, &err), err);
         return a;
 }
 
@@ -509,14 +511,59 @@ static void test_no_answer(void **state) {
                                    .body_len = 12,
                                    .reason = "why" };
                 SourceAnswer a = { 0 };
-                Error err = { 0 };
 
-                assert_ok(chime()->answer(&res, true, NOW, NULL, &a, &err), err);
+                chime()->answer(&res, true, NOW, &a);
                 assert_int_equal(a.verdict, cases[i].verdict);
                 assert_string_equal(a.error, cases[i].failure == HTTP_TLS
                                                      ? "why; check ca_file and the name in endpoint"
                                                      : "why");
                 assert_null(a.page.records);
+        }
+}
+
+static void test_glance(void **state) {
+        static const struct {
+                const char *body, *next;
+        } cases[] = {
+                { "{\"Users\":[],\"NextToken\":\"a b~+/=\"}", "a b~+/=" },
+                { "{\"Users\":[],\"NextToken\":\"t\"", NULL },
+                { " { \"Users\" : [ ] , \"NextToken\" : \"t\" } \n", "t" },
+                { "{\"NextToken\":\"t\"}", "t" }, /* which is no page */
+                { ",\"NextToken\":\"t\"}", "t" },
+                { "{\"Users\":[],\"NextToken\":\"\"}", NULL },
+                { "{\"Users\":[],\"NextToken\":null}", NULL },
+                { "{\"Users\":[],\"NextToken\":5}", NULL },
+                { "{\"NextToken\":\"t\",\"Users\":[]}", NULL },
+                { "{\"Users\":[],\"NextToken\":\"a\\/b\"}", NULL },
+                { "{\"Users\":[],\"NextToken\":\"a\\\"\"}", NULL },
+                { "{\"Users\":[],\"NextToken\":\"\xc3\xa9\"}", NULL },
+                { "{\"Users\":[],\"NextToken\":\"a\tb\"}", NULL },
+                { "{\"Users\":[],\"OtherToken\":\"t\"}", NULL },
+                { "{\"Users\":[],\"My\\\"NextToken\":\"t\"}", NULL },
+                { "{\"Users\":[],\"My,\\\"NextToken\":\"t\"}", NULL },
+                { "\"NextToken\":\"t\"}", NULL },
+                { "NextToken\":\"t\"}", NULL },
+                { ":\"t\"}", NULL },
+                { "\"t\"}", NULL },
+                { "t\"}", NULL },
+                { "\"}", NULL },
+                { " }", NULL },
+                { "}", NULL },
+                { " ", NULL },
+                { "", NULL },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                size_t len = strlen(cases[i].body);
+                CLEANUP_FREE char *exact = malloc(len + !len); /* no NUL behind it */
+                CLEANUP_FREE char *next = NULL;
+
+                assert_non_null(exact);
+                memcpy(exact, cases[i].body, len);
+                next = chime()->glance(exact, len);
+                if (!next != !cases[i].next || (next && strcmp(next, cases[i].next) != 0))
+                        fail_msg("%s: %s", cases[i].body, next ? next : "nothing");
         }
 }
 
@@ -924,6 +971,7 @@ int main(void) {
                 cmocka_unit_test(test_long_messages),
                 cmocka_unit_test(test_retry_after),
                 cmocka_unit_test(test_no_answer),
+                cmocka_unit_test(test_glance),
                 cmocka_unit_test(test_every_field),
                 cmocka_unit_test(test_wrong_types),
                 cmocka_unit_test(test_times),
