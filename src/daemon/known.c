@@ -9,6 +9,7 @@
 #define PORTION 2048     /* rows read in one go */
 #define AHEAD 4          /* so many are expected next, for some leave and some change */
 #define MARKED_MAX 16384 /* bytes; see known_expect() */
+#define PER_MISS 4096    /* slots are worth their making for one look-up of so many users */
 
 /* Words of 32 bits, which leave no gap. */
 typedef struct KnownUser {
@@ -154,6 +155,8 @@ static bool make_slots(Known *k) {
         if (k->slots)
                 return true;
         if (k->state != KNOWN_LOADED || k->count == 0 || k->count >= UINT32_MAX / 2)
+                return false;
+        if (++k->missed * PER_MISS < k->count)
                 return false;
         k->n_slots = k->count + k->count / 2 + 1;
         k->slots = calloc(k->n_slots, sizeof *k->slots);

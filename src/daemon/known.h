@@ -23,6 +23,7 @@ typedef struct Known {
         size_t last;     /* who was found last out of order, and one */
         uint32_t *slots; /* hash table of places in users, and one; or NULL */
         size_t n_slots;
+        size_t missed;          /* how many were looked for before there were slots */
         int64_t account, after; /* rows up to there are loaded */
         int64_t listed;         /* users that are listed, of those; and who has come since */
         enum { KNOWN_OFF, KNOWN_LOADING, KNOWN_LOADED } state;
@@ -46,5 +47,6 @@ size_t known_expect(Known *k, const char *text, size_t len, int64_t *ret_row);
 /* The mark of a record; all zero with KNOWN_OFF, and of one that is very long. */
 RecordMark known_mark(const Known *k, const char *data, size_t len);
 
-/* The row of the user with this mark, or 0, which means little until all is loaded. */
+/* The row of the user with this mark.  0 means little: the first few that come out of order are not
+ * looked for, nor any before all is loaded. */
 int64_t known_find(Known *k, RecordMark mark);

@@ -240,7 +240,7 @@ static int apply_known(Sync *s, StoredUser *old, User *u, RecordMark mark, bool 
 /* The record names somebody and cannot be read further: whatever is known of that person stays. */
 static int apply_unreadable(Sync *s, const User *u, const Error *why, Error *err) {
         CLEANUP(stored_user_clearp) StoredUser old = { 0 };
-        int r = store_user_find(s->world->store, s->key, user_get(u, USER_FIELD_USER_ID), &old,
+        int r = store_user_find(s->world->store, s->key, user_get(u, USER_FIELD_USER_ID), 0, &old,
                                 err);
 
         if (r < 0)
@@ -251,6 +251,15 @@ static int apply_unreadable(Sync *s, const User *u, const Error *why, Error *err
                 (void) snprintf(s->skipped_why, sizeof s->skipped_why, "user %.40s: %.100s",
                                 user_get(u, USER_FIELD_USER_ID), why->msg);
         return 0;
+}
+
+/* Whose record stands behind one that stood in its place is mostly the user of the next row. */
+static int find_user(Sync *s, const char *user_id, StoredUser *ret, Error *err) {
+        int64_t likely = s->in_order ? s->in_order + 1 : 0;
+        int r = store_user_find(s->world->store, s->key, user_id, likely, ret, err);
+
+        s->in_order = r > STORE_ABSENT && ret->row == likely ? likely : 0;
+        return r;
 }
 
 /* The record has to be read. */
@@ -282,7 +291,7 @@ static int apply_read(Sync *s, const SourceRecord *record, RecordMark mark, Erro
 
         if (!s->config->store_personal_pin)
                 (void) user_set(&u, USER_FIELD_PERSONAL_PIN, NULL);
-        r = store_user_find(s->world->store, s->key, user_get(&u, USER_FIELD_USER_ID), &old, err);
+        r = find_user(s, user_get(&u, USER_FIELD_USER_ID), &old, err);
         if (r < 0)
                 return r;
         if (r != STORE_ABSENT)
@@ -300,12 +309,16 @@ int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
         RecordMark mark;
         int r = recognise(s, record->row, err);
 
+        if (record->row)
+                s->in_order = record->row;
         if (r != 0)
                 return r;
         mark = known_mark(&s->known, record->data, record->len);
-        r = recognise(s, known_find(&s->known, mark), err);
-        if (r != 0)
-                return r;
+        if (!s->in_order) { /* else it has rather changed than moved */
+                r = recognise(s, known_find(&s->known, mark), err);
+                if (r != 0)
+                        return r;
+        }
         /* It may yet turn out to be known; nor is anybody written before all of the list is loaded. */
         if (s->known.state == KNOWN_LOADING)
                 return -EAGAIN;

@@ -26,6 +26,7 @@ typedef enum StmtId {
         STMT_ACCOUNT_FIND,
         STMT_ACCOUNT_ACTIVE,
         STMT_USER_FIND,
+        STMT_USER_AT_ROW,
         STMT_USER_BY_ROW,
         STMT_USER_INSERT,
         STMT_USER_UPDATE,
@@ -86,8 +87,8 @@ struct Store {
         bool shrinks;           /* the cache, with the next commit */
 };
 
-/* Where the columns of a user begin in STMT_USER_FIND and STMT_USER_BY_ROW (counted from 0): field i is
- * at USER_AT + i.  In STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1) their parameters do. */
+/* Where the columns of a user begin in STMT_USER_FIND and its like (counted from 0): field i is at
+ * USER_AT + i.  In STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1) their parameters do. */
 #define USER_AT 6
 
 /* ---- writing users (store-users.c, store-amend.c) ---- */

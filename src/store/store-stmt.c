@@ -66,6 +66,8 @@ static const char *const stmt_sql[STMT_COUNT] = {
         /* ---- users ---- */
         [STMT_USER_FIND] =
                 "SELECT " USER_COLUMNS " FROM user_data WHERE user_id = ?1 AND account_key = ?2",
+        [STMT_USER_AT_ROW] = "SELECT " USER_COLUMNS " FROM user_data WHERE row = ?3"
+                             " AND +user_id = ?1 AND +account_key = ?2",
         [STMT_USER_BY_ROW] = "SELECT " USER_COLUMNS " FROM user_data WHERE row = ?1",
         [STMT_USER_INSERT] =
                 "INSERT INTO user_data (account_key, first_seen_at, last_changed_at,"

@@ -87,15 +87,26 @@ static int look_up(Store *s, sqlite3_stmt *st, StoredUser *ret, Error *err) {
         return ret->dates.removed_at == TIME_NONE ? STORE_LISTED : STORE_FORMER;
 }
 
-int store_user_find(Store *s, int64_t account, const char *user_id, StoredUser *ret, Error *err) {
+static int find(Store *s, StmtId id, int64_t account, const char *user_id, int64_t row,
+                StoredUser *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_USER_FIND, &st, err);
+        int r = store_stmt(s, id, &st, err);
 
         if (r < 0)
                 return r;
-        if (store_bind_text(st, 1, user_id) | sqlite3_bind_int64(st, 2, account))
+        if (store_bind_text(st, 1, user_id) | sqlite3_bind_int64(st, 2, account) |
+            (row ? sqlite3_bind_int64(st, 3, row) : SQLITE_OK))
                 return store_error(s, err, "looking up a user");
         return look_up(s, st, ret, err);
+}
+
+int store_user_find(Store *s, int64_t account, const char *user_id, int64_t likely_row,
+                    StoredUser *ret, Error *err) {
+        int r = STORE_ABSENT;
+
+        if (likely_row)
+                r = find(s, STMT_USER_AT_ROW, account, user_id, likely_row, ret, err);
+        return r == STORE_ABSENT ? find(s, STMT_USER_FIND, account, user_id, 0, ret, err) : r;
 }
 
 int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err) {

@@ -105,8 +105,10 @@ typedef struct StoredUser {
 
 void stored_user_clear(StoredUser *u);
 
-/* Returns a StoreLookup, and fills *ret (owned by the caller, cleared first) unless STORE_ABSENT. */
-int store_user_find(Store *s, int64_t account, const char *user_id, StoredUser *ret, Error *err);
+/* Returns a StoreLookup, and fills *ret (owned by the caller, cleared first) unless STORE_ABSENT.
+ * likely_row is looked at first, which is quick if it is the user's; 0: none is likely. */
+int store_user_find(Store *s, int64_t account, const char *user_id, int64_t likely_row,
+                    StoredUser *ret, Error *err);
 int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err);
 
 /* A new user, listed from now on; *ret_row gets its row. */

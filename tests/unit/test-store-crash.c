@@ -70,7 +70,7 @@ static int bring(Store *s, int64_t account, int64_t run, const char *id, bool su
                  int64_t *last_seq, Error *err) {
         CLEANUP(stored_user_clear) StoredUser u = { 0 };
         UserDates dates = { .first_seen_at = T0, .last_changed_at = T0 };
-        int r = store_user_find(s, account, id, &u, err);
+        int r = store_user_find(s, account, id, 0, &u, err);
 
         if (r == STORE_ABSENT) {
                 CLEANUP(user_clear) User fresh = { 0 };
@@ -82,7 +82,7 @@ static int bring(Store *s, int64_t account, int64_t run, const char *id, bool su
                 if (r >= 0)
                         r = tell(s, account, run, EVENT_USER_ADDED, id, last_seq, err);
                 if (r >= 0)
-                        r = store_user_find(s, account, id, &u, err);
+                        r = store_user_find(s, account, id, 0, &u, err);
         }
         if (r >= 0 && suspend && !user_get(&u.user, USER_FIELD_USER_REGISTRATION_STATUS)) {
                 if (user_set(&u.user, USER_FIELD_USER_REGISTRATION_STATUS, "Suspended") < 0)

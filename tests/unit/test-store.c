@@ -419,18 +419,18 @@ static void test_user_round_trip(void **state) {
                 if (i < USER_FIELD_COUNT)
                         assert_int_equal(user_set(&in, i, NULL), 0);
                 assert_int_equal(user_set(&in, USER_FIELD_USER_ID, id), 0);
-                assert_int_equal(store_user_find(f->store, f->account, id, &out, &err),
+                assert_int_equal(store_user_find(f->store, f->account, id, 0, &out, &err),
                                  STORE_ABSENT);
                 assert_ok(store_user_insert(f->store, f->account, &in, &dates, (RecordMark){ 0 },
                                             &row, &err),
                           err);
-                assert_int_equal(store_user_find(f->store, f->account, id, &out, &err),
+                assert_int_equal(store_user_find(f->store, f->account, id, 0, &out, &err),
                                  STORE_LISTED);
                 assert_same_user(&in, &out.user);
                 assert_int_equal(out.row, row);
                 assert_int_equal(out.missing, 0);
                 assert_memory_equal(&out.dates, &dates, sizeof dates);
-                assert_int_equal(store_user_find(f->store, f->account + 1, id, &out, &err),
+                assert_int_equal(store_user_find(f->store, f->account + 1, id, 0, &out, &err),
                                  STORE_ABSENT);
         }
         assert_string_equal(ask(f->store, "SELECT typeof(alexa_for_business_enabled), count(*)"
@@ -461,6 +461,26 @@ static void test_cache_while_many_come(void **state) {
         }
 }
 
+/* A likely row is no more than that. */
+static void test_user_is_found_wherever(void **state) {
+        Fixture *f = *state;
+        CLEANUP(stored_user_clear) StoredUser u = { 0 };
+        Error err = { 0 };
+        int64_t a = add(f, "a", "Registered", T0), b = add(f, "b", "Registered", T0);
+        const int64_t likely[] = { 0, a, b, b + 1, -1, INT64_MAX };
+
+        for (size_t i = 0; i < sizeof likely / sizeof likely[0]; i++) {
+                assert_int_equal(store_user_find(f->store, f->account, "b", likely[i], &u, &err),
+                                 STORE_LISTED);
+                assert_int_equal(u.row, b);
+                assert_int_equal(store_user_find(f->store, f->account + 1, "b", likely[i], &u,
+                                                 &err),
+                                 STORE_ABSENT);
+                assert_int_equal(store_user_find(f->store, f->account, "c", likely[i], &u, &err),
+                                 STORE_ABSENT);
+        }
+}
+
 static void test_user_leaves_and_returns(void **state) {
         Fixture *f = *state;
         CLEANUP(stored_user_clear) StoredUser u = { 0 };
@@ -478,7 +498,7 @@ static void test_user_leaves_and_returns(void **state) {
         assert_int_equal(n, 0);
 
         change(f, row, "Suspended", T0 + 2 * HOUR, false);
-        assert_int_equal(store_user_find(f->store, f->account, "u", &u, &err), STORE_LISTED);
+        assert_int_equal(store_user_find(f->store, f->account, "u", 0, &u, &err), STORE_LISTED);
         assert_int_equal(u.row, row);
         assert_string_equal(ask(f->store, "SELECT user_id, first_seen_at FROM suspended_users"),
                             "u|2026-01-01T00:00:00.000Z");
@@ -1004,7 +1024,7 @@ static void test_rollback_forgets(void **state) {
         store_rollback(f->store);
         store_rollback(f->store); /* a second one is harmless */
         assert_false(store_in_transaction(f->store));
-        assert_int_equal(store_user_find(f->store, f->account, "u", &u, &err), STORE_ABSENT);
+        assert_int_equal(store_user_find(f->store, f->account, "u", 0, &u, &err), STORE_ABSENT);
         assert_int_equal(store_commit(f->store, &err), -EIO);
 }
 
@@ -1084,7 +1104,7 @@ static void test_damage_is_reported(void **state) {
         assert_ok(store_exec_sql(f->store, "UPDATE user_data SET first_seen_at = 'soon'", "x",
                                  &err),
                   err);
-        assert_int_equal(store_user_find(f->store, f->account, "u", &u, &err), -EUCLEAN);
+        assert_int_equal(store_user_find(f->store, f->account, "u", 0, &u, &err), -EUCLEAN);
         assert_non_null(strstr(err.msg, "first_seen_at"));
 }
 
@@ -1100,6 +1120,7 @@ int main(void) {
                 T(test_queries_use_indexes),
                 T(test_user_round_trip),
                 T(test_cache_while_many_come),
+                T(test_user_is_found_wherever),
                 T(test_user_leaves_and_returns),
                 T(test_email_ignores_case),
                 T(test_listed_rows),
