@@ -66,6 +66,7 @@ class Service:
             once(self.template)
         roster = self.roster(accounts, **settings)
         shutil.copyfile(self.template.database, roster.database)
+        os.sync()  # whoever writes first would else pay for the copy
         return roster
 
 
