@@ -150,13 +150,22 @@ static uint32_t *probe(const Known *k, const RecordMark *mark) {
         return &k->slots[i];
 }
 
+void known_missed(Known *k) {
+        k->missed++;
+}
+
+bool known_is_mixed(const Known *k) {
+        return k->slots || k->missed * PER_MISS >= k->count;
+}
+
 /* Open addressing with linear probing; two of three slots are taken. */
 static bool make_slots(Known *k) {
         if (k->slots)
                 return true;
         if (k->state != KNOWN_LOADED || k->count == 0 || k->count >= UINT32_MAX / 2)
                 return false;
-        if (++k->missed * PER_MISS < k->count)
+        k->missed++;
+        if (!known_is_mixed(k))
                 return false;
         k->n_slots = k->count + k->count / 2 + 1;
         k->slots = calloc(k->n_slots, sizeof *k->slots);

@@ -23,7 +23,7 @@ typedef struct Known {
         size_t last;     /* who was found last out of order, and one */
         uint32_t *slots; /* hash table of places in users, and one; or NULL */
         size_t n_slots;
-        size_t missed;          /* how many were looked for before there were slots */
+        size_t missed;          /* how many came out of order before there were slots */
         int64_t account, after; /* rows up to there are loaded */
         int64_t listed;         /* users that are listed, of those; and who has come since */
         enum { KNOWN_OFF, KNOWN_LOADING, KNOWN_LOADED } state;
@@ -50,3 +50,10 @@ RecordMark known_mark(const Known *k, const char *data, size_t len);
 /* The row of the user with this mark.  0 means little: the first few that come out of order are not
  * looked for, nor any before all is loaded. */
 int64_t known_find(Known *k, RecordMark mark);
+
+/* Somebody came out of order who was not looked for by mark. */
+void known_missed(Known *k);
+
+/* Whether so many came out of order that looking for marks pays: each user who has changed then costs it
+ * in vain. */
+bool known_is_mixed(const Known *k);

@@ -258,7 +258,12 @@ static int find_user(Sync *s, const char *user_id, StoredUser *ret, Error *err) 
         int64_t likely = s->in_order ? s->in_order + 1 : 0;
         int r = store_user_find(s->world->store, s->key, user_id, likely, ret, err);
 
-        s->in_order = r > STORE_ABSENT && ret->row == likely ? likely : 0;
+        if (r > STORE_ABSENT && ret->row == likely)
+                s->in_order = likely;
+        else if (likely) {
+                s->in_order = 0;
+                known_missed(&s->known);
+        }
         return r;
 }
 
@@ -305,16 +310,21 @@ static int apply_read(Sync *s, const SourceRecord *record, RecordMark mark, Erro
                                                        : 0;
 }
 
+/* Whether a record that does not stand where it is expected has rather changed than moved. */
+static bool has_rather_changed(const Sync *s) {
+        return s->in_order && s->known.state == KNOWN_LOADED && !known_is_mixed(&s->known);
+}
+
 int sync_apply_record(Sync *s, const SourceRecord *record, Error *err) {
         RecordMark mark;
         int r = recognise(s, record->row, err);
 
-        if (record->row)
+        if (r > 0)
                 s->in_order = record->row;
         if (r != 0)
                 return r;
         mark = known_mark(&s->known, record->data, record->len);
-        if (!s->in_order) { /* else it has rather changed than moved */
+        if (!has_rather_changed(s)) {
                 r = recognise(s, known_find(&s->known, mark), err);
                 if (r != 0)
                         return r;

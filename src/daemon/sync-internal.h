@@ -18,7 +18,7 @@ typedef struct SyncPage {
         SourceAnswer said;
         char *body; /* owned; the records of a page point into it */
         size_t body_len;
-        char *continuation; /* ahead: that the page itself was asked for with */
+        char *continuation; /* that the page was asked for with, once another is asked for */
         size_t at;          /* records before it are applied */
         int64_t page;       /* of the listing, from 1 */
         bool there;         /* there is one */
@@ -61,7 +61,7 @@ struct Sync {
         uint64_t token_seed; /* mixes the token hashes of this run */
         IdSet tokens;        /* continuations that were seen in this listing */
         int64_t page;        /* of this listing, from 1: the one that is asked for */
-        SyncPage hand;       /* the page that is being applied */
+        SyncPage hand;       /* the page that is being read and applied */
         SyncPage early;      /* the answer that came meanwhile */
         bool whole;          /* the listing has ended, and all of it is applied */
         unsigned attempts;   /* of this page, after the first */
@@ -73,7 +73,7 @@ struct Sync {
         bool confirms;                 /* marks are renewed where only the bytes have changed */
         int64_t recognised, confirmed; /* records; marks that were renewed so */
         IdSet seen;                    /* rows of users that this listing named */
-        int64_t in_order; /* row of the user whose record was the last one, in its place; or 0 */
+        int64_t in_order; /* row of the user whose record stood in its place before; or 0 */
         struct Deferred *deferred;
         size_t n_deferred;
         IdSet contested; /* becomes memory->contested */

@@ -91,8 +91,11 @@ static const char *body_of(const SyncPage *p) {
 }
 
 static void ask_ahead(Sync *s) {
-        CLEANUP_FREE char *next = s->source->glance(body_of(&s->hand), s->hand.body_len);
+        CLEANUP_FREE char *next = NULL;
 
+        if (s->attempts > 0) /* the last answer may have looked like a page, too */
+                return;
+        next = s->source->glance(body_of(&s->hand), s->hand.body_len);
         /* a circle is told once the page is read */
         if (!next || idset_contains(&s->tokens, token_hash(s, next)))
                 return;
@@ -104,6 +107,10 @@ static void take_back(Sync *s) {
         if (s->call)
                 http_cancel(take_ptr(s->call));
         (void) sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+        if (s->early.there && s->early.said.verdict == SOURCE_THROTTLED) {
+                s->counters.throttled++;
+                pace_throttled(&s->memory->pace);
+        }
         page_clear(&s->early);
         free(s->continuation);
         s->continuation = take_ptr(s->hand.continuation);
@@ -133,7 +140,7 @@ static void go_behind(Sync *s) {
                 return;
         r = idset_add(&s->tokens, token_hash(s, next));
         if (r < 0)
-                sync_fail_page(s, "out of memory");
+                fail_at(s, p->page, "out of memory");
         p->circles = r == IDSET_PRESENT;
         if (r == IDSET_ADDED && !p->ahead)
                 ask_behind(s, take_ptr(p->said.page.next));
@@ -147,14 +154,14 @@ static size_t expect(void *userdata, const char *text, size_t len, int64_t *ret_
 
 static void take_answer(Sync *s, SyncPage *answer);
 
-/* Returns whether there is a page at hand. */
+/* Returns whether the page at hand is one, and the run goes on with it. */
 static bool cut_page(Sync *s) {
         SyncPage *p = &s->hand;
         Error err = { 0 };
 
         if (s->source->page(body_of(p), p->body_len, &(SourceExpect){ expect, s }, &p->said, &err) <
             0) {
-                sync_fail_page(s, err.msg);
+                fail_at(s, p->page, err.msg);
                 return false;
         }
         if (p->said.verdict != SOURCE_PAGE) {

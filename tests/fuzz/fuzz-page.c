@@ -275,7 +275,6 @@ static void check_answer(const Source *source, const char *body, size_t len, boo
         demand(source->page(body, len, NULL, &a, &err) == 0);
         if (a.verdict == SOURCE_PAGE) {
                 demand(cut);
-                /* a member of the same name further in may be what stands at the end */
                 demand(!glance || (a.page.next && strcmp(glance, a.page.next) == 0));
                 demand(!a.page.next || (*a.page.next && strlen(a.page.next) <= 64u << 10));
                 check_request(source, a.page.next);

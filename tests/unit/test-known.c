@@ -149,9 +149,11 @@ static void test_table(void **state) {
         assert_int_equal(k.listed, USERS);
         for (unsigned i = 0; i < USERS; i++)
                 assert_int_equal(known_find(&k, mark_of(&k, i)), rows[i]);
-        assert_null(k.slots);                         /* they came in order */
+        assert_null(k.slots); /* they came in order */
+        assert_false(known_is_mixed(&k));
         for (unsigned i = USERS, n = 0; i-- > 0; n++) /* the first few are not worth slots */
                 assert_int_equal(known_find(&k, mark_of(&k, i)), n < 2 ? 0 : rows[i]);
+        assert_true(known_is_mixed(&k));
         assert_true(k.n_slots <= USERS * 3 / 2 + 1);
         for (unsigned i = USERS; i < 3 * USERS; i++)
                 assert_int_equal(known_find(&k, mark_of(&k, i)), 0);
