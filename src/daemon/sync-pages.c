@@ -103,6 +103,7 @@ static void ask_ahead(Sync *s) {
         ask_behind(s, take_ptr(next));
 }
 
+/* The request that ask_ahead() made, or its answer; but to be throttled counts. */
 static void take_back(Sync *s) {
         if (s->call)
                 http_cancel(take_ptr(s->call));

@@ -195,6 +195,14 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *userdata) {
 
 /* ---- the client ---- */
 
+/* A source that waits until it is enabled. */
+static int make_ready(sd_event_source *source, const char *name) {
+        int r = sd_event_source_set_enabled(source, SD_EVENT_OFF);
+
+        (void) sd_event_source_set_description(source, name);
+        return r < 0 ? r : sd_event_source_set_exit_on_failure(source, true);
+}
+
 int http_new(sd_event *event, Http **ret, Error *err) {
         CLEANUP(http_freep) Http *h = NULL;
         int r;
@@ -212,20 +220,13 @@ int http_new(sd_event *event, Http **ret, Error *err) {
          * with one. */
         r = sd_event_add_time(event, &h->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_timer, h);
         if (r >= 0)
-                r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+                r = make_ready(h->timer, "http-timer");
         if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(h->timer, true);
+                r = sd_event_add_defer(event, &h->now, on_now, h);
+        if (r >= 0)
+                r = make_ready(h->now, "http-now");
         if (r < 0)
                 return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
-        (void) sd_event_source_set_description(h->timer, "http-timer");
-        r = sd_event_add_defer(event, &h->now, on_now, h);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(h->now, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_source_set_exit_on_failure(h->now, true);
-        if (r < 0)
-                return error_set(err, r, "cannot set up a timer: %s", strerror(-r));
-        (void) sd_event_source_set_description(h->now, "http-now");
 
         if (http_memory_init() != CURLE_OK)
                 return error_set(err, -ENOMEM, "cannot set up libcurl");

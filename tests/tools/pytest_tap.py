@@ -59,7 +59,7 @@ class Tap:
                                 [f"in {r.when}:", r.longreprtext] +
                                 [f"{title}:\n{text}" for title, text in r.sections])
             self.tell("not ok", name, details=details)
-        elif skipped and hasattr(skipped[0], "wasxfail"):
+        elif skipped and hasattr(skipped[0], "wasxfail"):  # whose directive in TAP is TODO
             self.tell("not ok", name, f" # TODO {skipped[0].wasxfail}")
         elif skipped:
             why = skipped[0].longrepr

@@ -637,6 +637,30 @@ static void one_history(unsigned history, int64_t *recognised) {
         world_close(&slow);
 }
 
+/* Who joined later has a row behind all others, and may be listed amid them. */
+static void test_latecomers_are_recognised(void **state) {
+        static Listing some, all;
+        const Person person = { 0 };
+        int64_t before;
+        World w;
+
+        (void) state;
+        some.n = all.n = 0;
+        for (unsigned i = 0; i < PEOPLE; i++) {
+                write_record(&person, i, 0, all.text[all.n++]);
+                if (i % 2 == 0) /* the first one is in its place */
+                        write_record(&person, i, 0, some.text[some.n++]);
+        }
+        world_open(&w, "late.db");
+        run(&w, NULL, &some);
+        run(&w, NULL, &all);
+        run(&w, NULL, &all);
+        before = w.recognised;
+        run(&w, NULL, &all); /* an even one, whose marks are there before the first page */
+        assert_true(w.recognised - before >= PEOPLE - 2); /* but for the first stray or two */
+        world_close(&w);
+}
+
 /* A number in KNOWN_HISTORIES makes it so many. */
 static void test_histories(void **state) {
         const char *more = getenv("KNOWN_HISTORIES");
@@ -653,8 +677,13 @@ static void test_histories(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_table),    T(test_long_records),      T(test_expected),
-                T(test_marks_go), T(test_calls_that_change), T(test_histories),
+                T(test_table),
+                T(test_long_records),
+                T(test_expected),
+                T(test_marks_go),
+                T(test_calls_that_change),
+                T(test_histories),
+                T(test_latecomers_are_recognised),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
