@@ -10,6 +10,8 @@ import pytest
 MODEL = pathlib.Path(__file__).resolve().parent.parent / "model"
 sys.path.insert(0, str(MODEL))
 
+import compare  # noqa: E402
+import compare  # noqa: E402
 import explore  # noqa: E402
 import model  # noqa: E402
 import records  # noqa: E402
@@ -135,3 +137,37 @@ def test_the_model_leaves_the_next_runs_answers_to_it():
     assert (expected.outcome, expected.pages, expected.unused) == ("complete", 1, 1)
     with pytest.raises(model.Impossible):
         account.run(CONFIG, answers('{"Users":[]}', '{"Users":[]}'))
+
+
+RUN = {"run_id": 2, "started_at": "1970-01-01T00:00:10.000Z", "finished_at": "1970-01-01T00:00:20.000Z"}
+
+
+def answered(*each):
+    """(time, page, answer) of each (time, page, whether it is a page)."""
+    return [(at, page, model.judge(200, b'{"Users":[]}' if good else b"", False, page > 1))
+            for at, page, good in each]
+
+
+@pytest.mark.parametrize("at, where", [(9, 0), (11, 0), (13, 1)])
+def test_a_request_of_the_run_that_failed_is_not_the_next_ones(at, where):
+    own = answered((12, 1, True), (14, 2, False), (15, 2, True), (16, 3, True))
+    other, late = answered((30, 1, True), (at, 8, True))
+    pending = [*own[:where], late, *own[where:], other]
+    with pytest.raises(compare.Mismatch):
+        compare.of_run(answered((9, 7, True)) + pending, RUN, after_failure=True)
+    assert compare.of_run(pending, RUN, after_failure=True) == own
+    assert pending == [other]
+
+
+@pytest.mark.parametrize("pages, withdrawn", [
+    ([(7, False), (8, True), (7, True), (8, True)], 1),
+    ([(7, False), (8, False), (7, False), (7, True), (8, True)], 1),
+    ([(7, False), (7, True), (8, True), (8, True), (9, True)], 2),
+    ([(7, True), (8, True), (7, True)], None),    # nothing was wrong with page 7
+    ([(7, True), (8, True), (8, True)], None),    # nor with page 8
+    ([(7, False), (7, True), (8, False), (8, True)], None),
+])
+def test_a_page_that_was_asked_for_ahead_and_withdrawn_is_none(pages, withdrawn):
+    answers_ = answered(*((15, page, good) for page, good in pages))
+    assert compare.without_withdrawn(answers_) == \
+        [answer for i, answer in enumerate(answers_) if i != withdrawn]

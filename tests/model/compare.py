@@ -4,7 +4,7 @@
 import sqlite3
 from datetime import datetime
 
-from model import FIELDS, NOW, PAGE, SECRET
+from model import FIELDS, NOW, PAGE, SECRET, TROUBLE
 from records import load
 
 DATES = ("first_seen_at", "last_changed_at", "removed_at")
@@ -63,16 +63,35 @@ def seconds(text):
 
 
 def of_run(pending, run, after_failure):
-    """Takes a run's answers, with their times, out of those that came: its requests were made while
-    it ran.  Where a run has failed or was interrupted, its last one may reach the service when it is
-    over.  Times are of a thousandth of a second, so that the first of the next run may be among them."""
+    """Takes a run's answers, as (time, page, answer), out of those that came: its requests were made
+    while it ran.  Where a run has failed or was interrupted, its last one may reach the service when it
+    is over, even when the next has begun: a page that cannot follow there.  Times are of a thousandth
+    of a second, so that the first of the next run may be among them."""
     begin, end = seconds(run["started_at"]), seconds(run["finished_at"]) + 0.002
-    mine = [(at, answer) for at, answer in pending if begin <= at < end]
-    early = [at for at, _ in pending if at < begin]
-    if len(early) > after_failure:
-        raise Mismatch([f"requests at {early}, before run {run['run_id']} and after any other"])
-    pending[:] = [(at, answer) for at, answer in pending if at >= end]
+    mine, late = [], [at for at, _, _ in pending if at < begin]
+    for at, page, answer in without_withdrawn([each for each in pending if begin <= each[0] < end]):
+        last = mine[-1][1] if mine else 0
+        if after_failure and page not in (1, last, last + 1):
+            late.append(at)
+        else:
+            mine.append((at, page, answer))
+    if len(late) > after_failure:
+        raise Mismatch([f"requests at {late} are neither run {run['run_id']}'s nor of the run before"])
+    pending[:] = [each for each in pending if each[0] >= end]
     return mine
+
+
+def without_withdrawn(answers):
+    """Without the page that was asked for ahead of one which turned out to be none and is asked for
+    again; it may reach the service only then."""
+    def is_withdrawn(i):
+        def at(j, page, *verdicts):
+            return 0 <= j < len(answers) and answers[j][1] == page and \
+                (not verdicts or answers[j][2].verdict in verdicts)
+        page = answers[i][1]
+        return at(i - 1, page - 1, TROUBLE) and at(i + 1, page - 1) or \
+            at(i - 2, page - 1, TROUBLE) and at(i - 1, page - 1, PAGE) and at(i, page, PAGE) and at(i + 1, page)
+    return [answer for i, answer in enumerate(answers) if not is_withdrawn(i)]
 
 
 def forget_late(answers, pages):

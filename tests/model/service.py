@@ -140,11 +140,11 @@ class Service:
         return any(entry["fault"] in stalls for entry in self.chime.log(self.number))
 
     def answers(self):
-        """(time, account id, Answer, in words) of each request since the last call."""
+        """(time, account id, page, Answer, in words) of each request since the last call."""
         entries = self.chime.log(self.number)
         if entries:
             self.number = entries[-1]["number"]
-        return [(entry["time"], entry["account"], self.judged(entry), self.in_words(entry))
+        return [(entry["time"], entry["account"], entry["page"], self.judged(entry), self.in_words(entry))
                 for entry in entries]
 
     def judged(self, entry):

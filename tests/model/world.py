@@ -274,10 +274,11 @@ class World:
         """Every run that has ended since; must: there was one of each account."""
         found = self.read()
         answers = self.service.answers()
-        self.trace = [f"{account[:8]}: {words}" for _, account, _, words in answers] or self.trace
+        self.trace = [f"{account[:8]}: {words}" for _, account, _, _, words in answers] or self.trace
         for section in self.sections:
             ids = {section.account_id({"other_id": other}) for other in (False, True)}
-            section.pending += [(at, answer) for at, account, answer, _ in answers if account in ids]
+            section.pending += [(at, page, answer) for at, account, page, answer, _ in answers
+                                if account in ids]
             self.judge(section, found, must)
         self.judge_log(found)
 
@@ -293,7 +294,7 @@ class World:
         judged = []
         for run in runs:
             mine = compare.of_run(section.pending, run, section.failed)
-            answers = [answer for _, answer in mine]
+            answers = [answer for _, _, answer in mine]
             section.failed = run["outcome"] != model.COMPLETE
             stopped = run["outcome"] == model.INTERRUPTED
             if stopped:
