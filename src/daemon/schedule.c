@@ -144,7 +144,7 @@ static void job_start(Job *j) {
 }
 
 static bool takes_room(const Job *j) {
-        return j->state == SCHEDULE_RUNNING && !(j->run && sync_waits_for_keys(j->run));
+        return j->state == SCHEDULE_RUNNING && !(j->run && sync_waits(j->run));
 }
 
 static bool wants_room(const Job *j) {

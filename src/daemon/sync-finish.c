@@ -136,7 +136,7 @@ int sync_record_complete(Sync *s, Error *err) {
         if (r >= 0)
                 r = store_run_close(s->world->store, s->run, &s->counters, RUN_COMPLETE, NULL, now,
                                     err);
-        return r < 0 ? r : batch_flush(s->world->batch, err);
+        return r;
 }
 
 int sync_record_failure(Sync *s, const Error *why, Error *err) {

@@ -96,6 +96,7 @@ struct Sync {
         } gone;
 
         SyncResult result;
+        bool recorded; /* the end of a complete run, not committed yet */
         bool finished;
 };
 
@@ -158,6 +159,7 @@ int sync_tell_user(Sync *s, UserChange change, const User *old, const User *new,
  * them, a portion at a time.  Returns a SyncStep or <0. */
 int sync_gone_step(Sync *s, Error *err);
 
-/* sync-finish.c: writes the end of the run (account, run, account-level events) and commits. */
+/* sync-finish.c: writes the end of the run (account, run, account-level events).  A failure is committed
+ * at once, the end of a complete run by the caller. */
 int sync_record_complete(Sync *s, Error *err);
 int sync_record_failure(Sync *s, const Error *why, Error *err);

@@ -40,10 +40,6 @@ void sync_get_keys(Sync *s, const AwsKeys *refused) {
                 sync_set_timer(s, KEYS_PATIENCE);
 }
 
-bool sync_waits_for_keys(const Sync *s) {
-        return s->waits;
-}
-
 bool sync_may_go_on(const Sync *s) {
         return s->waits && !s->asked;
 }

@@ -86,6 +86,10 @@ void sync_lost(Sync *s, const Error *why) {
         sync_fail(s, why);
 }
 
+bool sync_waits(const Sync *s) {
+        return s->waits || s->recorded;
+}
+
 /* ---- the end ---- */
 
 /* Records a failure, as far as the database takes it, and tells the schedule. */
@@ -130,10 +134,14 @@ static void complete(Sync *s) {
         if (s->finished)
                 return;
         if (sync_record_complete(s, &err) < 0) {
-                if (!s->finished)
-                        sync_fail_store(s, &err);
+                sync_fail_store(s, &err);
                 return;
         }
+        s->recorded = true;
+        s->on_waits(s->userdata); /* the next run, whose beginning is committed along with this */
+        (void) batch_flush(s->world->batch, NULL);
+        if (s->finished) /* it was lost */
+                return;
         s->finished = true;
         s->result.outcome = RUN_COMPLETE;
         s->memory->users = s->gone.listed - s->counters.removed;

@@ -49,7 +49,7 @@ typedef struct SyncResult {
 /* Runs once, from the event loop and never from within sync_start(); the Sync may be freed in it. */
 typedef void (*SyncDone)(Sync *sync, const SyncResult *result, void *userdata);
 
-/* Runs when sync_waits_for_keys() or sync_may_go_on() has become true; never from within sync_start(). */
+/* Runs when sync_waits() or sync_may_go_on() has become true; never from within sync_start(). */
 typedef void (*SyncWaits)(void *userdata);
 
 /* Starts a run.  config holds account; a reference is kept.  memory must outlive the run. */
@@ -57,9 +57,10 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
                SyncMemory *memory, SyncDone on_done, SyncWaits on_waits, void *userdata, Sync **ret,
                Error *err);
 
-/* The run has waited long for keys and does nothing else: others may take its place.  Once it has
- * them, it waits for sync_go_on(). */
-bool sync_waits_for_keys(const Sync *sync);
+/* Others may take the run's place: it has waited long for keys, or waits for the commit of its end, and
+ * does nothing else. */
+bool sync_waits(const Sync *sync);
+/* The keys that it waited for are there. */
 bool sync_may_go_on(const Sync *sync);
 void sync_go_on(Sync *sync);
 

@@ -167,11 +167,11 @@ class Scenario:
         self.status = done.returncode
         return done.stderr.splitlines()
 
-    def record(self, **settings):
+    def record(self, *args, **settings):
         """One life to its end; returns its steps and lines."""
         if self.log.exists():
             self.log.unlink()
-        lines = self.live(LOG=self.log, **settings)
+        lines = self.live(*args, LOG=self.log, **settings)
         self.last_steps = read_steps(self.log)
         return self.last_steps, lines
 

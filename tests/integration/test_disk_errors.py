@@ -101,3 +101,70 @@ def test_a_failed_sync_makes_nothing_durable(scenario):
                 cuts += 1
     print(f"{len(syncs)} syncs failed, {cuts} cuts")
     assert cuts > 10 * len(syncs)
+
+
+class Neighbours(Scenario):
+    """Six accounts, listed one after the other."""
+
+    ACCOUNTS = [f"{i}9c0de00-5e1f-4c6e-9b57-1f0e2d3c4b5a" for i in range(6)]
+
+    def start(self):
+        self.roster.webhooks = {}
+        self.roster.settings["concurrency"] = "1"
+        self.roster.accounts = {f"a{i}": {"account_id": account, "baseline": "events"}
+                                for i, account in enumerate(self.ACCOUNTS)}
+        self.roster.write_config()
+        self.roster.once()
+        self.keep("listed")
+
+    def image(self):
+        image = Image(self.roster.database)
+        image.check()
+        return image
+
+    def changes(self):
+        """What the database has been told of users."""
+        return sorted((story for story in self.image().stories() if story[0].startswith("user.")), key=str)
+
+    def syncs(self, *args):
+        """The numbers of the steps that sync the log, in a life from here on, and its lines."""
+        steps, lines = self.record(*args)
+        return [n for n, step in enumerate(steps, 1) if (step.kind, step.name) == ("s", "roster.db-wal")], lines
+
+    def check_said(self, lines):
+        """As many accounts are said to be complete as are."""
+        said = sum(": complete: " in line for line in lines)
+        runs = self.image().tables["run_data"][len(self.ACCOUNTS):]
+        assert said == sum(run["outcome"] == "complete" for run in runs), lines
+        return said
+
+
+@pytest.fixture
+def neighbours(tmp_path, ledger, server):  # noqa: F811
+    os.chmod(tmp_path, 0o750)
+    with Emulator(users=3, accounts=Neighbours.ACCOUNTS) as chime:
+        made = Neighbours(tmp_path, chime, ledger, server)
+        made.start()
+        yield made
+
+
+def test_an_end_is_synced_with_the_next_beginning(neighbours):
+    one, _ = neighbours.syncs("a0")
+    neighbours.begin_from("listed")
+    all_, _ = neighbours.syncs()
+    assert len(all_) - len(one) == len(neighbours.ACCOUNTS) - 1
+
+
+def test_a_failed_sync_fails_an_end_and_the_next_beginning(neighbours):
+    for account in neighbours.ACCOUNTS:
+        neighbours.chime.patch_users({"UserRegistrationStatus": "Suspended"}, count=1, account=account)
+    syncs, lines = neighbours.syncs()
+    assert neighbours.check_said(lines) == len(neighbours.ACCOUNTS)
+    changes = neighbours.changes()
+    for n in syncs:
+        neighbours.begin_from("listed")
+        lines = neighbours.live(status=None, FAIL_AT=n, ERRNO=errno.EIO)
+        said = neighbours.check_said(lines)
+        assert neighbours.status != 0 or said == len(neighbours.ACCOUNTS)
+        neighbours.live()
+        assert neighbours.changes() == changes
