@@ -96,8 +96,9 @@ void jsontext_close(JsonText *j, char bracket) {
 }
 
 void jsontext_raw(JsonText *j, const char *key, const char *json) {
+        j->failed |= !json;
         begin(j, key);
-        put_text(j, json);
+        put_text(j, json ? json : "");
 }
 
 void jsontext_bytes(JsonText *j, const char *key, const char *value, size_t len) {

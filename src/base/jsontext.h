@@ -28,7 +28,7 @@ void jsontext_bytes(JsonText *j, const char *key, const char *value, size_t len)
 void jsontext_number(JsonText *j, const char *key, int64_t value);
 /* base/timefmt.h writes it; TIME_NONE is null. */
 void jsontext_time(JsonText *j, const char *key, int64_t ms);
-/* json is JSON already. */
+/* json is JSON already; NULL: there was no memory to make it, and the text fails. */
 void jsontext_raw(JsonText *j, const char *key, const char *json);
 
 /* Hands the text to the caller in *ret, or frees it and returns -ENOMEM.  j is empty after it. */

@@ -24,7 +24,8 @@ char *event_row_sentence(const Record *row, char out[static EVENT_WHAT_SIZE]) {
 
         if (kind == EVENT_KIND_COUNT) /* of a later version */
                 return text_clean(out, EVENT_WHAT_SIZE, type, strlen(type));
-        (void) event_sentence(&e, false, out, EVENT_WHAT_SIZE);
+        if (!event_sentence(&e, false, out, EVENT_WHAT_SIZE))
+                return text_clean(out, EVENT_WHAT_SIZE, type, strlen(type));
         if (strlen(out) >= prefix)
                 memmove(out, out + prefix, strlen(out + prefix) + 1);
         return out;

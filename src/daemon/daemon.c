@@ -350,7 +350,7 @@ static int run(const Options *options, bool *waits) {
         r = daemon_load_config(options->config, LOG_ID_CONFIG_REFUSED, &d.config, &err);
         if (r < 0) {
                 log_line(LOG_ERR, LOG_ID_CONFIG_REFUSED, NULL, "%s", err.msg);
-                return EXIT_CONFIG;
+                return r == -ENOMEM ? EXIT_FAILED : EXIT_CONFIG; /* which no restart mends */
         }
         if (options->check_config)
                 return check_only(options, d.config);

@@ -29,11 +29,30 @@ FormatSettings hook_format_settings(const Hook *h) {
 
 /* ---- reading ---- */
 
-/* Formats of alerts have nothing to say about an event that neither begins nor ends one. */
-static bool wants(const Hook *h, const Event *e) {
+/* Formats of alerts have nothing to say about an event that neither begins nor ends one.  1, 0 or
+ * -ENOMEM. */
+static int wants(const Hook *h, const Event *e) {
         Alert a;
 
-        return h->format->style != FORMAT_ALERTS || alert_from_event(e, &a);
+        return h->format->style != FORMAT_ALERTS ? 1 : alert_from_event(e, &a);
+}
+
+/* Leaves those that the webhook is told of. */
+static int sift(const Hook *h, EventPage *page) {
+        size_t kept = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < page->n; i++) {
+                int wanted = wants(h, page->events[i]);
+
+                if (wanted > 0)
+                        page->events[kept++] = page->events[i];
+                else
+                        event_free(page->events[i]);
+                r = wanted < 0 ? wanted : r;
+        }
+        page->n = kept;
+        return r;
 }
 
 /* Up to max events from after on; at most up to limit, if that is not 0. */
@@ -47,17 +66,13 @@ static int read_portion(Hook *h, int64_t after, int64_t limit, size_t max, Event
                                .max = max,
                                .max_bytes = PARCEL_BYTES,
                                .max_scan = PORTION_SCAN };
-        size_t kept = 0;
         int r = store_events_read(h->world->store, &q, ret, err);
 
-        for (size_t i = 0; r >= 0 && i < ret->n; i++)
-                if (wants(h, ret->events[i]))
-                        ret->events[kept++] = ret->events[i];
-                else
-                        event_free(ret->events[i]);
-        if (r >= 0)
-                ret->n = kept;
-        return r;
+        if (r < 0 || (r = sift(h, ret)) >= 0)
+                return r;
+        events_free(ret->events, ret->n);
+        *ret = (EventPage){ 0 };
+        return error_set(err, r, "out of memory");
 }
 
 static void drop_queue(Hook *h) {
@@ -317,9 +332,14 @@ static int render_alerts(Hook *h, const FormatSettings *settings, char **ret) {
 
         if (!alerts)
                 return -ENOMEM;
-        for (size_t i = 0; i < h->parcel.events; i++)
-                n += alert_from_event(h->queue[h->at + i], &alerts[n]);
-        assert(n == h->parcel.events); /* wants() */
+        for (size_t i = 0; i < h->parcel.events; i++) {
+                int r = alert_from_event(h->queue[h->at + i], &alerts[n]);
+
+                assert(r != 0); /* wants() */
+                if (r < 0)
+                        return r;
+                n++;
+        }
         return h->format->render_alerts(settings, alerts, n, ret);
 }
 

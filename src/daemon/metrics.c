@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/memstream.h"
 #include "base/timefmt.h"
 #include "config.h"
 
@@ -290,7 +291,7 @@ int metrics_write(Metrics *m, const Config *config, const int64_t *keys, const W
 
         if (!config->metrics_file)
                 return 0;
-        f = open_memstream(&text, &len);
+        f = memstream_open(&text, &len);
         if (!f)
                 return error_set(err, -ENOMEM, "out of memory");
         r = put_all(m, config, keys, webhooks, f, err);

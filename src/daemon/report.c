@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memstream.h"
 #include "base/text.h"
 #include "base/timespan.h"
 #include "daemon/log.h"
@@ -98,7 +99,7 @@ static void tell_status(Report *r) {
         CLEANUP_FREE char *text = NULL;
         char clean[512];
         size_t len = 0;
-        FILE *f = service_is_managed() ? open_memstream(&text, &len) : NULL;
+        FILE *f = service_is_managed() ? memstream_open(&text, &len) : NULL;
 
         if (!f)
                 return;

@@ -38,6 +38,8 @@ static int set_time(json_object *v, int64_t *ret) {
 
 /* A column's text from the JSON type that its field has there. */
 static int set_field(User *u, UserFieldId field, json_object *v) {
+        const char *text;
+
         if (!v)
                 return user_set(u, field, NULL);
         switch (user_fields[field].type) {
@@ -49,10 +51,9 @@ static int set_field(User *u, UserFieldId field, json_object *v) {
         case FIELD_BOOL:
                 return user_set(u, field, json_object_get_boolean(v) ? "1" : "0");
         case FIELD_JSON:
-                return user_set(
-                        u, field,
-                        json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
-                                                                  JSON_C_TO_STRING_NOSLASHESCAPE));
+                text = json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
+                                                                 JSON_C_TO_STRING_NOSLASHESCAPE);
+                return text ? user_set(u, field, text) : -ENOMEM;
         }
         return -EBADMSG;
 }

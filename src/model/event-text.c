@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an event says, as a sentence for people. */
+#include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memstream.h"
 #include "base/text.h"
 #include "model/event.h"
 
@@ -24,9 +26,14 @@ static const char *word(json_object *o, const char *key) {
         return json_object_object_get_ex(o, key, &v) ? json_object_get_string(v) : "";
 }
 
-static void account_sentence(const Event *e, FILE *f) {
-        json_object *d = json_tokener_parse(e->detail ? e->detail : "{}");
+/* False without memory. */
+static bool account_sentence(const Event *e, FILE *f) {
+        json_object *d;
 
+        errno = 0; /* json-c 0.16 has no error of its own for this */
+        d = json_tokener_parse(e->detail ? e->detail : "{}");
+        if (!d && errno == ENOMEM)
+                return false;
         switch ((int) e->kind) {
         case EVENT_SYNC_BASELINE:
                 fprintf(f,
@@ -54,6 +61,7 @@ static void account_sentence(const Event *e, FILE *f) {
                 fputs(event_types[e->kind].name, f);
         }
         (void) json_object_put(d);
+        return true;
 }
 
 static void user_sentence(const Event *e, FILE *f) {
@@ -107,19 +115,18 @@ static void user_sentence(const Event *e, FILE *f) {
 char *event_sentence(const Event *e, bool minimal, char *out, size_t size) {
         CLEANUP_FREE char *text = NULL;
         size_t len = 0;
-        FILE *f = open_memstream(&text, &len);
+        bool whole = true;
+        FILE *f = memstream_open(&text, &len);
 
         if (!f)
-                return text_clean(out, size, event_types[e->kind].name,
-                                  strlen(event_types[e->kind].name));
+                return NULL;
         fprintf(f, "%s: ", e->account ? e->account : "?");
         if (e->user_id) {
                 fprintf(f, "%s ", user_label(e->user_id, e->primary_email, minimal));
                 user_sentence(e, f);
         } else
-                account_sentence(e, f);
-        if (fclose(f) != 0)
-                return text_clean(out, size, event_types[e->kind].name,
-                                  strlen(event_types[e->kind].name));
+                whole = account_sentence(e, f);
+        if (fclose(f) != 0 || !whole)
+                return NULL;
         return text_clean(out, size, text, len);
 }

@@ -127,5 +127,6 @@ int event_undo(const char *changes, User *u, UserDates *dates);
 int event_image_read(const char *image, User *u, UserDates *dates);
 
 /* The sentence for people, e.g. "acme: ana@example.com was suspended (was Registered)", clean of
- * control characters.  With minimal, people are named by their id only.  Returns out. */
+ * control characters.  With minimal, people are named by their id only.  Returns out; NULL without
+ * memory. */
 char *event_sentence(const Event *e, bool minimal, char *out, size_t size);

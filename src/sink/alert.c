@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/memstream.h"
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "sink/stored.h"
@@ -40,31 +41,37 @@ static bool is_suspended(const char *status) {
 }
 
 /* Whether somebody who was suspended is so no longer.  The same kinds tell of others too. */
-static bool ends_suspension(const Event *e) {
+static int ends_suspension(const Event *e) {
         CLEANUP_STORED json_object *user = NULL;
+        int r;
 
         if (e->kind == EVENT_USER_REINSTATED)
                 return true;
         if (e->kind != EVENT_USER_REMOVED)
                 return is_suspended(e->old_value);
-        user = stored_parse(e->user, json_type_object);
-        return is_suspended(stored_member(user, "user_registration_status"));
+        r = stored_parse(e->user, json_type_object, &user);
+        return r < 0 ? r : is_suspended(stored_member(user, "user_registration_status"));
 }
 
-static void read_detail(const Event *e, Alert *a) {
-        CLEANUP_STORED json_object *detail = stored_parse(e->detail, json_type_object);
+static int read_detail(const Event *e, Alert *a) {
+        CLEANUP_STORED json_object *detail = NULL;
+        int r = stored_parse(e->detail, json_type_object, &detail);
         const char *error = stored_member(detail, "error");
         json_object *held = NULL;
 
+        if (r < 0)
+                return r;
         if (a->kind == ALERT_SYNC_FAILED && error)
                 (void) text_clean(a->error, sizeof a->error, error, strlen(error));
         if (a->kind == ALERT_REMOVALS_HELD && json_object_object_get_ex(detail, "held", &held))
                 a->held = json_object_get_int64(held);
+        return 0;
 }
 
-bool alert_from_event(const Event *e, Alert *ret) {
+int alert_from_event(const Event *e, Alert *ret) {
         unsigned kind = 0;
         bool raises = false, ends = false;
+        int r = 0;
 
         for (; kind < ALERT_KIND_COUNT; kind++) {
                 raises = e->kind == rules[kind].raised_by;
@@ -72,9 +79,10 @@ bool alert_from_event(const Event *e, Alert *ret) {
                 if (raises || ends)
                         break;
         }
-        if (kind == ALERT_KIND_COUNT ||
-            (ends && kind == ALERT_USER_SUSPENDED && !ends_suspension(e)))
-                return false;
+        if (kind == ALERT_KIND_COUNT)
+                return 0;
+        if (ends && kind == ALERT_USER_SUSPENDED && (r = ends_suspension(e)) <= 0)
+                return r;
         *ret = (Alert){ .kind = (AlertKind) kind,
                         .account = e->account,
                         .account_id = e->account_id,
@@ -83,8 +91,8 @@ bool alert_from_event(const Event *e, Alert *ret) {
                         .starts_at = raises ? e->time : TIME_NONE,
                         .ends_at = raises ? TIME_NONE : e->time };
         if (raises)
-                read_detail(e, ret);
-        return true;
+                r = read_detail(e, ret);
+        return r < 0 ? r : 1;
 }
 
 static const char *or_unknown(const char *text) {
@@ -146,7 +154,7 @@ char *alert_sentence(const Alert *a, bool minimal, char *out, size_t size) {
         CLEANUP_FREE char *text = NULL;
         const char *type = event_types[rules[a->kind].raised_by].name;
         size_t len = 0;
-        FILE *f = open_memstream(&text, &len);
+        FILE *f = memstream_open(&text, &len);
 
         if (!f)
                 return text_clean(out, size, type, strlen(type));

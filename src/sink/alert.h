@@ -26,8 +26,9 @@ typedef struct Alert {
         int64_t held;      /* of ALERT_REMOVALS_HELD: how many users */
 } Alert;
 
-/* Whether the event begins or ends an alert, which it then writes to *ret, borrowing from e. */
-bool alert_from_event(const Event *e, Alert *ret);
+/* Whether the event begins or ends an alert, which it then writes to *ret, borrowing from e.  Returns 1,
+ * 0 or -ENOMEM. */
+int alert_from_event(const Event *e, Alert *ret);
 
 /* The event kind that raises the alert, and all kinds that may end it. */
 EventKind alert_raised_by(AlertKind kind);

@@ -90,7 +90,7 @@ static char *name_of(const Event *e, bool minimal) {
 static char *sentence_of(const Event *e, bool minimal) {
         char sentence[SENTENCE_SIZE];
 
-        return strdup(event_sentence(e, minimal, sentence, sizeof sentence));
+        return event_sentence(e, minimal, sentence, sizeof sentence) ? strdup(sentence) : NULL;
 }
 
 /* An empty line at i; the lines from there on move up. */

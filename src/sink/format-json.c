@@ -107,7 +107,7 @@ static void put_user(JsonText *j, const FormatSettings *settings, const Event *e
                 jsontext_raw(j, "user", e->user);
                 return;
         }
-        user = stored_parse(e->user, json_type_object);
+        j->failed |= stored_parse(e->user, json_type_object, &user) < 0;
         if (user && !settings->minimal && stored_member(user, "user_id")) {
                 put_value(j, "user", user);
                 return;
@@ -125,7 +125,7 @@ static void put_changes(JsonText *j, const FormatSettings *settings, const Event
                 jsontext_raw(j, "changes", e->changes);
                 return;
         }
-        changes = stored_parse(e->changes, json_type_array);
+        j->failed |= stored_parse(e->changes, json_type_array, &changes) < 0;
         n = changes ? json_object_array_length(changes) : 0;
         jsontext_open(j, "changes", '[');
         for (size_t i = 0; i < n; i++) {
@@ -145,8 +145,9 @@ static void put_changes(JsonText *j, const FormatSettings *settings, const Event
 }
 
 static void put_detail(JsonText *j, const Event *e) {
-        CLEANUP_STORED json_object *detail = stored_parse(e->detail, json_type_object);
+        CLEANUP_STORED json_object *detail = NULL;
 
+        j->failed |= stored_parse(e->detail, json_type_object, &detail) < 0;
         if (detail)
                 put_value(j, "detail", detail);
         else

@@ -125,6 +125,8 @@ static int tell_one(const Event *e, bool minimal) {
         (void) snprintf(seq, sizeof seq, "%" PRId64, e->seq);
         (void) snprintf(run, sizeof run, "%" PRId64, e->run);
         time_format(e->time, time);
+        if (!event_sentence(e, minimal, message, sizeof message))
+                return -ENOMEM;
 
         const JournalField fields[] = {
                 { "ROSTERD_EVENT", type->name },
@@ -141,15 +143,14 @@ static int tell_one(const Event *e, bool minimal) {
                 { "ROSTERD_DETAIL", e->detail },
                 { "ROSTERD_RUN", run },
         };
-        return journal_write(
-                &(JournalLine){ .priority = type->priority,
-                                .message_id = type->message_id,
-                                .message = event_sentence(e, minimal, message, sizeof message),
-                                .fields = fields,
-                                .n_fields = sizeof fields / sizeof fields[0],
-                                .file = __FILE__,
-                                .line = __LINE__,
-                                .func = __func__ });
+        return journal_write(&(JournalLine){ .priority = type->priority,
+                                             .message_id = type->message_id,
+                                             .message = message,
+                                             .fields = fields,
+                                             .n_fields = sizeof fields / sizeof fields[0],
+                                             .file = __FILE__,
+                                             .line = __LINE__,
+                                             .func = __func__ });
 }
 
 size_t journal_tell(Event *const *events, size_t n, const SinkSettings *settings, Error *err) {

@@ -52,7 +52,8 @@ static int render_alert(const Format *f, const FormatSettings *settings, const E
         Alert alert;
 
         /* the end of an alert that never was */
-        return alert_from_event(e, &alert) ? f->render_alerts(settings, &alert, 1, ret) : -ENOMEM;
+        return alert_from_event(e, &alert) > 0 ? f->render_alerts(settings, &alert, 1, ret)
+                                               : -ENOMEM;
 }
 
 static int render(const Format *f, const FormatSettings *settings, Event *e, char **ret) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/memstream.h"
 
 #define PREFIX "whsec_"
 #define KEY_MAX 64                       /* bytes of a secret, as the configuration checks it */
@@ -86,7 +87,7 @@ int signature_make(const TextList *secrets, const char *id, int64_t timestamp, c
                 head = NULL;
                 return error_set(err, -ENOMEM, "out of memory");
         }
-        f = open_memstream(&text, &text_len);
+        f = memstream_open(&text, &text_len);
         if (!f)
                 return error_set(err, -ENOMEM, "out of memory");
         for (size_t i = 0; i < secrets->count && r >= 0; i++) {

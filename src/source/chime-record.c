@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/memstream.h"
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "source/page-cut.h"
@@ -343,7 +344,7 @@ static int set_extra(User *u, json_object *o, Error *err) {
                 return out_of_memory(err);
         if (!unknown)
                 return 0;
-        f = open_memstream(&text, &len);
+        f = memstream_open(&text, &len);
         if (!f)
                 return out_of_memory(err);
         r = write_canonical(f, unknown);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memstream.h"
 #include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
@@ -40,14 +41,13 @@ static int chime_request(const AccountConfig *account, const char *continuation,
                          Error *err) {
         CLEANUP_FREE char *url = NULL;
         size_t len = 0;
-        bool failed;
         FILE *f;
 
         for (const char *p = account->account_id; *p; p++)
                 if (!is_unreserved(*p)) /* signers differ on encoding the path once or twice */
                         return error_set(err, -EINVAL, "account_id cannot stand in a URL");
 
-        f = open_memstream(&url, &len);
+        f = memstream_open(&url, &len);
         if (!f)
                 return error_set(err, -ENOMEM, "out of memory");
         (void) fprintf(f, "%s/accounts/%s/users?max-results=%u", account->endpoint,
@@ -55,8 +55,7 @@ static int chime_request(const AccountConfig *account, const char *continuation,
         put_parameter(f, "next-token", continuation);
         put_parameter(f, "user-email", account->user_email);
         put_parameter(f, "user-type", account->user_type);
-        failed = ferror(f);
-        if (fclose(f) != 0 || failed)
+        if (fclose(f) != 0)
                 return error_set(err, -ENOMEM, "out of memory");
         *ret = (SourceRequest){ .url = take_ptr(url), .service = "chime" };
         return 0;

@@ -82,6 +82,7 @@ struct Store {
         char *path;
         int lock;               /* fd of path + ".lock", or -1 */
         bool reader;            /* store_open_reader(): errors speak of reading */
+        bool spoilt;            /* the open transaction failed, and could not be rolled back */
         int64_t first_appended; /* the first event of the open transaction; 0: it has none */
         unsigned added;         /* users, since a run has ended */
         bool shrinks;           /* the cache, with the next commit */

@@ -235,6 +235,13 @@ int store_step(Store *s, sqlite3_stmt *st, const char *what, Error *err) {
 int store_write(Store *s, sqlite3_stmt *st, const char *what, Error *err) {
         int r;
 
+        if (s->spoilt) { /* it would be committed with half of what had failed */
+                store_rollback(s);
+                return error_set(err, -EIO,
+                                 "the database %s cannot be written: what failed before had not"
+                                 " been undone",
+                                 s->path);
+        }
         do /* a pragma that writes may give rows */
                 r = store_step(s, st, what, err);
         while (r == STMT_ROW);

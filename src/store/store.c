@@ -341,11 +341,15 @@ bool store_in_transaction(const Store *s) {
 }
 
 int store_begin(Store *s, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *undo = NULL;
         int r;
 
         if (store_in_transaction(s))
                 return 0;
-        r = store_exec(s, STMT_BEGIN, "beginning to write", err);
+        /* there may be no memory to make it when it is needed */
+        r = store_stmt(s, STMT_ROLLBACK, &undo, err);
+        if (r >= 0)
+                r = store_exec(s, STMT_BEGIN, "beginning to write", err);
         if (r >= 0)
                 s->first_appended = 0;
         return r;
@@ -369,8 +373,11 @@ int store_commit(Store *s, Error *err) {
 }
 
 void store_rollback(Store *s) {
-        if (store_in_transaction(s))
-                (void) store_exec(s, STMT_ROLLBACK, "rolling back", NULL);
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+
+        if (store_in_transaction(s) && store_stmt(s, STMT_ROLLBACK, &st, NULL) >= 0)
+                (void) sqlite3_step(st);
+        s->spoilt = store_in_transaction(s);
 }
 
 int store_begin_own(Store *s, bool *ret_own, Error *err) {

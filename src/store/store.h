@@ -28,7 +28,8 @@ void store_close(Store *s);
 DEFINE_CLEANUP(Store *, store_close)
 
 /* One write transaction for all of the process.  begin joins an open one.  A failed commit has
- * rolled back.  rollback without a transaction does nothing. */
+ * rolled back.  rollback without a transaction does nothing; one that fails is tried again at the next
+ * write or commit, which then fails. */
 int store_begin(Store *s, Error *err);
 int store_commit(Store *s, Error *err);
 void store_rollback(Store *s);

@@ -139,7 +139,7 @@ static char *render(const Format *f, const FormatSettings *settings, Event *cons
                 break;
         case FORMAT_ALERTS:
                 for (size_t i = 0; i < n; i++)
-                        n_alerts += alert_from_event(events[i], &alerts[n_alerts]);
+                        n_alerts += alert_from_event(events[i], &alerts[n_alerts]) > 0;
                 if (f->most && n_alerts > f->most)
                         n_alerts = f->most;
                 if (n_alerts > 0)

@@ -132,6 +132,7 @@ class Scenario:
         self.state.mkdir(mode=0o750)
         self.log = folder / "steps"
         self.fail = folder / "fail"
+        self.env = {}  # of lives, besides the library's
         self.roster = Rosterd(folder, chime, {"acme": {"baseline": "events", "max_results": "5",
                                                        "max_removals": "100%"}},
                               database=str(self.state / "roster.db"))
@@ -161,7 +162,7 @@ class Scenario:
 
     def live(self, *args, status=0, **settings):
         """One life, by default to its end; the settings are the library's.  Returns its lines."""
-        self.roster.env = tapped(self.state, **settings)
+        self.roster.env = {**tapped(self.state, **settings), **self.env}
         done = self.roster.run("--once", *args)
         assert status is None or done.returncode == status, f"{done.returncode}: {done.stderr}"
         self.status = done.returncode

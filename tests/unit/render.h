@@ -37,7 +37,7 @@ static inline char *render(const Format *f, const FormatSettings *settings, Even
                 break;
         case FORMAT_ALERTS:
                 for (size_t i = 0; i < n; i++)
-                        n_alerts += alert_from_event(events[i], &alerts[n_alerts]);
+                        n_alerts += alert_from_event(events[i], &alerts[n_alerts]) > 0;
                 if (n_alerts > 0)
                         assert_int_equal(f->render_alerts(settings, alerts, n_alerts, &text), 0);
                 break;

@@ -9,8 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/file.h"
 #include "base/idset.h"
+#include "base/memstream.h"
 #include "base/rand.h"
 #include "base/text.h"
 #include "base/timefmt.h"
@@ -350,6 +352,31 @@ static void test_error_prefix(void **state) {
         assert_int_equal(error_set(NULL, -EIO, "x"), -EIO);
 }
 
+/* What becomes of one without memory is in test_no_memory.py. */
+static void test_memstream(void **state) {
+        CLEANUP_FREE char *text = NULL;
+        size_t len = 42;
+        FILE *f = memstream_open(&text, &len);
+
+        (void) state;
+        assert_non_null(f);
+        for (int i = 0; i < 10000; i++)
+                assert_int_equal(fprintf(f, "%04d", i), 4);
+        assert_int_equal(fputc('\0', f), 0);
+        assert_null(text); /* not before it is whole */
+        assert_int_equal(fclose(f), 0);
+        assert_int_equal(len, 40001);
+        assert_int_equal(strlen(text), 40000);
+        assert_memory_equal(text + 39996, "9999", 4);
+        free(take_ptr(text));
+
+        f = memstream_open(&text, &len);
+        assert_non_null(f);
+        assert_int_equal(fclose(f), 0);
+        assert_int_equal(len, 0);
+        assert_string_equal(text, "");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_times),           cmocka_unit_test(test_canonical_times),
@@ -359,6 +386,7 @@ int main(void) {
                 cmocka_unit_test(test_idset_memory),    cmocka_unit_test(test_did_you_mean),
                 cmocka_unit_test(test_backoff),         cmocka_unit_test(test_event_id),
                 cmocka_unit_test(test_files),           cmocka_unit_test(test_error_prefix),
+                cmocka_unit_test(test_memstream),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

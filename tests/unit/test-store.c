@@ -1028,6 +1028,41 @@ static void test_rollback_forgets(void **state) {
         assert_int_equal(store_commit(f->store, &err), -EIO);
 }
 
+static int deny_rollback(void *userdata, int action, const char *a, const char *b, const char *c,
+                         const char *d) {
+        (void) userdata;
+        (void) b;
+        (void) c;
+        (void) d;
+        return action == SQLITE_TRANSACTION && strcmp(a, "ROLLBACK") == 0 ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* What could not be undone is not committed with what comes later. */
+static void test_rollback_that_fails(void **state) {
+        Fixture *f = *state;
+        CLEANUP(stored_user_clear) StoredUser u = { 0 };
+        Error err = { 0 };
+        int64_t row;
+
+        assert_ok(store_begin(f->store, &err), err);
+        row = add(f, "u", "Registered", T0);
+        assert_int_equal(sqlite3_set_authorizer(f->store->db, deny_rollback, NULL), SQLITE_OK);
+        store_rollback(f->store);
+        assert_true(store_in_transaction(f->store));
+        assert_ok(store_begin(f->store, &err), err); /* joins */
+        assert_int_equal(store_user_set_missing(f->store, row, 1, &err), -EIO);
+        assert_non_null(strstr(err.msg, "had not been undone"));
+        assert_int_equal(store_commit(f->store, &err), -EIO);
+
+        assert_int_equal(sqlite3_set_authorizer(f->store->db, NULL, NULL), SQLITE_OK);
+        assert_int_equal(store_commit(f->store, &err), -EIO);
+        assert_false(store_in_transaction(f->store));
+        assert_int_equal(store_user_find(f->store, f->account, "u", 0, &u, &err), STORE_ABSENT);
+        assert_ok(store_begin(f->store, &err), err);
+        (void) add(f, "v", "Registered", T0);
+        assert_ok(store_commit(f->store, &err), err);
+}
+
 static void test_constraint_is_reported(void **state) {
         Fixture *f = *state;
         CLEANUP(user_clear) User u = { 0 };
@@ -1139,6 +1174,7 @@ int main(void) {
                 T(test_history),
                 T(test_history_of_arrival),
                 T(test_rollback_forgets),
+                T(test_rollback_that_fails),
                 T(test_constraint_is_reported),
                 T(test_full),
                 T(test_busy),
