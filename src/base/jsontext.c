@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,4 +137,12 @@ int jsontext_finish(JsonText *j, char **ret) {
                 return -ENOMEM;
         *ret = take_ptr(done.text);
         return 0;
+}
+
+const char *jsontext_of(struct json_object *o, int flags) {
+        const char *text;
+
+        errno = 0;
+        text = json_object_to_json_string_ext(o, flags);
+        return errno == ENOMEM ? NULL : text;
 }

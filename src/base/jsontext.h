@@ -39,3 +39,9 @@ static inline void jsontext_clear(JsonText *j) {
         free(j->text);
         *j = (JsonText){ 0 };
 }
+
+struct json_object;
+
+/* json_object_to_json_string_ext(3), but NULL without memory: json-c 0.16 then leaves out what it could
+ * not append, and says nothing. */
+const char *jsontext_of(struct json_object *o, int flags);

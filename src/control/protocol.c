@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "base/text.h"
 
 #define DEPTH_MAX 8
@@ -48,9 +49,7 @@ static const char *text_of(json_object *o) {
 
 static char *format_line(json_object *o) {
         const char *text =
-                o ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                              JSON_C_TO_STRING_NOSLASHESCAPE)
-                  : NULL;
+                o ? jsontext_of(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
         size_t len = text ? strlen(text) : 0;
         char *line = text ? malloc(len + 2) : NULL;
 

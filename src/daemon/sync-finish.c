@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/jsontext.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
 #include "daemon/sync-internal.h"
@@ -37,8 +38,7 @@ static void schedule_next(Sync *s) {
 
 static int tell_object(Sync *s, EventKind kind, json_object *detail, Error *err) {
         const char *text =
-                json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN |
-                                                               JSON_C_TO_STRING_NOSLASHESCAPE);
+                jsontext_of(detail, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         int r = text ? sync_tell(s, kind, text, err) : error_set(err, -ENOMEM, "out of memory");
 
         (void) json_object_put(detail);

@@ -21,9 +21,7 @@ static void json_putp(json_object **o) {
 static int add_json(JsonText *j, const char *key, const char *text) {
         CLEANUP_JSON json_object *o = json_tokener_parse(text);
         const char *plain =
-                o ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                              JSON_C_TO_STRING_NOSLASHESCAPE)
-                  : NULL;
+                o ? jsontext_of(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
 
         if (!plain)
                 return -ENOMEM;

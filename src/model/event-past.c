@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "base/timefmt.h"
 #include "model/event.h"
 
@@ -51,8 +52,7 @@ static int set_field(User *u, UserFieldId field, json_object *v) {
         case FIELD_BOOL:
                 return user_set(u, field, json_object_get_boolean(v) ? "1" : "0");
         case FIELD_JSON:
-                text = json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN |
-                                                                 JSON_C_TO_STRING_NOSLASHESCAPE);
+                text = jsontext_of(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
                 return text ? user_set(u, field, text) : -ENOMEM;
         }
         return -EBADMSG;

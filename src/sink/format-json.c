@@ -51,7 +51,7 @@ static void put_value(JsonText *j, const char *key, json_object *v) {
         case json_type_boolean:
         case json_type_double:
         case json_type_int:
-                jsontext_raw(j, key, v ? json_object_to_json_string(v) : "null");
+                jsontext_raw(j, key, v ? jsontext_of(v, JSON_C_TO_STRING_SPACED) : "null");
                 return;
         }
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/jsontext.h"
 #include "base/memstream.h"
 #include "base/text.h"
 #include "base/timefmt.h"
@@ -329,7 +330,7 @@ static int write_canonical(FILE *f, json_object *v) {
                 return write_object(f, v);
         if (json_object_is_type(v, json_type_array))
                 return write_array(f, v);
-        text = json_object_to_json_string_ext(v, PLAIN); /* also of NULL, which is null */
+        text = jsontext_of(v, PLAIN); /* also of NULL, which is null */
         return !text || fputs(text, f) < 0 ? -ENOMEM : 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsontext.h"
 #include "base/memstream.h"
 #include "base/text.h"
 #include "base/timefmt.h"
@@ -359,7 +360,7 @@ static int chime_scope(const AccountConfig *account, char **ret, Error *err) {
                         list = NULL;
                 }
         }
-        text = list ? json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN) : NULL;
+        text = list ? jsontext_of(list, JSON_C_TO_STRING_PLAIN) : NULL;
         copy = text ? strdup(text) : NULL;
         (void) json_object_put(list);
         if (!copy)

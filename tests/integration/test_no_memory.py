@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory runs out.  Allocations of a life fail, one or several in a row: rosterd must not crash, must not
-say that all is well when it is not, and the next life must come to the same end."""
+say that all is well when it is not, and the next life must come to the same end.  ROSTERD_SEED chooses
+others, ROSTERD_CRASH_ALL=1 takes all."""
 
 import os
+import random
 
 import pytest
-from crash import SANITIZED, Phase, Scenario, ledger, seeded, server  # noqa: F401
+from crash import SANITIZED, Phase, Scenario, ledger, server  # noqa: F401
 from emulator import Emulator
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers bring an allocator of their own")
@@ -42,12 +44,18 @@ def starved(phase, tmp_path, **settings):
         phase.scenario.env = {}
 
 
+def without_marks(users):
+    """Where there was no memory to recognise anybody by, no marks are made: the next life makes them."""
+    return [(user_id, listed, row) for user_id, listed, _, row in users]
+
+
 def check_honest(phase):
     s = phase.scenario
     assert s.status in STATUSES
     if s.status == 0:
         image = phase.image()
-        assert image.stories() == phase.stories and image.users() == phase.users
+        assert image.stories() == phase.stories
+        assert without_marks(image.users()) == without_marks(phase.users)
         assert image.tables["run_data"][-1]["outcome"] == "complete"
 
 
@@ -65,7 +73,7 @@ def test_allocations_fail(scenario, tmp_path, name, part):
         scenario.start()
         scenario.change()
     phase = Phase(scenario, name, None)
-    rng = seeded("sample of allocations")
+    rng = random.Random(int(os.environ.get("ROSTERD_SEED", part)))
     _, total = starved(phase, tmp_path)
     assert scenario.status == 0 and total > 1000
     chosen = range(1 + part, total + 1, PARTS) if os.environ.get("ROSTERD_CRASH_ALL") else \
