@@ -5,60 +5,39 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 
+#define BYTES_MAX (SIZE_MAX / 4) /* no bound of ours: memory ends before */
+
 typedef struct MemStream {
-        char **text, *bytes;
-        size_t *len, used, room;
+        char **text;
+        size_t *len;
+        Buffer bytes; /* all of it: nothing is taken from its front */
         bool failed;
 } MemStream;
-
-/* Room for n bytes more and a NUL. */
-static bool reserve(MemStream *m, size_t n) {
-        size_t room = m->room ? m->room : 128;
-        char *bigger;
-
-        if (n < m->room - m->used)
-                return true;
-        while (n >= room - m->used) {
-                if (room > SIZE_MAX / 2)
-                        return false;
-                room *= 2;
-        }
-        bigger = realloc(m->bytes, room);
-        if (!bigger)
-                return false;
-        m->bytes = bigger;
-        m->room = room;
-        return true;
-}
 
 static ssize_t on_write(void *cookie, const char *data, size_t n) {
         MemStream *m = cookie;
 
-        if (m->failed || !reserve(m, n)) {
-                m->failed = true;
-                errno = ENOMEM;
-                return 0; /* an error, see fopencookie(3) */
-        }
-        memcpy(m->bytes + m->used, data, n);
-        m->used += n;
-        return (ssize_t) n;
+        m->failed |= buffer_append(&m->bytes, data, n, BYTES_MAX) < 0;
+        if (!m->failed)
+                return (ssize_t) n;
+        errno = ENOMEM;
+        return 0; /* an error, see fopencookie(3) */
 }
 
 static int on_close(void *cookie) {
         CLEANUP_FREE MemStream *m = cookie;
 
-        if (m->failed || !reserve(m, 0)) {
-                free(m->bytes);
+        if (m->failed || buffer_append(&m->bytes, "", 1, BYTES_MAX) < 0) {
+                buffer_clear(&m->bytes);
                 errno = ENOMEM;
                 return EOF;
         }
-        m->bytes[m->used] = '\0';
-        *m->text = m->bytes;
-        *m->len = m->used;
+        *m->text = m->bytes.bytes;
+        *m->len = m->bytes.len - 1;
         return 0;
 }
 

@@ -328,19 +328,17 @@ int hook_prepare(Hook *h, Error *err) {
 
 static int render_alerts(Hook *h, const FormatSettings *settings, char **ret) {
         CLEANUP_FREE Alert *alerts = calloc(h->parcel.events, sizeof *alerts);
-        size_t n = 0;
 
         if (!alerts)
                 return -ENOMEM;
         for (size_t i = 0; i < h->parcel.events; i++) {
-                int r = alert_from_event(h->queue[h->at + i], &alerts[n]);
+                int r = alert_from_event(h->queue[h->at + i], &alerts[i]);
 
                 assert(r != 0); /* wants() */
                 if (r < 0)
                         return r;
-                n++;
         }
-        return h->format->render_alerts(settings, alerts, n, ret);
+        return h->format->render_alerts(settings, alerts, h->parcel.events, ret);
 }
 
 static int render(Hook *h, char **ret) {

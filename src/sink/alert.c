@@ -40,7 +40,7 @@ static bool is_suspended(const char *status) {
         return status && strcmp(status, "Suspended") == 0;
 }
 
-/* Whether somebody who was suspended is so no longer.  The same kinds tell of others too. */
+/* Whether somebody who was suspended is so no longer, or -ENOMEM.  The same kinds tell of others too. */
 static int ends_suspension(const Event *e) {
         CLEANUP_STORED json_object *user = NULL;
         int r;
