@@ -10,24 +10,35 @@
 
 /* Users that are recognised by the bytes of their records, so that a record which is the same as last
  * time is neither parsed nor looked up, nor even scanned where it stands behind the same one as last
- * time.  The list is read during a run from the marks that the database keeps with the users, and is
- * never the truth: whoever is not in it goes the slow way.
+ * time.  The list is read during a run from the database's marks, and is never the truth: whoever is not
+ * in it goes the slow way.
  *
  * A mark is a length and a keyed hash (XXH3, 128 bits).  The key is random and the database's own, mixed
  * with all that the meaning of the bytes depends on, so that marks made under other circumstances match
  * nothing.  Users take 24 bytes each, and 6 more once the listing comes in another order. */
-typedef struct Known {
-        struct KnownUser *users; /* in order of row, which mostly is that of the listing */
+typedef struct KnownList {
+        MarkedRow *users; /* in order of row, which mostly is that of the listing */
         size_t count, room;
-        size_t next;     /* of users: who is expected next */
+} KnownList;
+
+typedef struct Known {
+        KnownList list;
+        size_t next;     /* of the list: who is expected next */
         size_t last;     /* who was found last out of order, and one */
-        uint32_t *slots; /* hash table of places in users, and one; or NULL */
+        uint32_t *slots; /* hash table of places in the list, and one; or NULL */
         size_t n_slots;
-        size_t missed;          /* how many came out of order before there were slots */
-        int64_t account, after; /* rows up to there are loaded */
-        int64_t listed;         /* users that are listed, of those; and who has come since */
+        size_t missed; /* how many came out of order before there were slots */
         enum { KNOWN_OFF, KNOWN_LOADING, KNOWN_LOADED } state;
+        int64_t account;
         unsigned char secret[MARK_KEY_SIZE];
+
+        /* The log first, so that what is in the list holds while the base is read. */
+        enum { KNOWN_LOG, KNOWN_BASE, KNOWN_COUNT } loading;
+        KnownList log;           /* while the base is read */
+        size_t portions, merged; /* of the log: that were read; entries that are in the list */
+        int64_t upto, base_upto; /* log and base are read up to there */
+        bool is_long;            /* the log is: known_rebase(), once all is loaded */
+        int64_t counted, listed; /* listed users, up to that row; and who has come since */
 } Known;
 
 /* Makes *k, which is overwritten, ready for known_load().  context: what else the meaning of the bytes
@@ -36,6 +47,9 @@ int known_begin(Known *k, Store *store, int64_t account, const char *context, Er
 
 /* Loads one portion while k->state is KNOWN_LOADING. */
 int known_load(Known *k, Store *store, Error *err);
+
+/* Makes the list the base of the account's marks, without a log. */
+int known_rebase(Known *k, Store *store, Error *err);
 
 /* Frees the list; *k is all zero. */
 void known_clear(Known *k);
@@ -46,6 +60,9 @@ size_t known_expect(Known *k, const char *text, size_t len, int64_t *ret_row);
 
 /* The mark of a record; all zero with KNOWN_OFF, and of one that is very long. */
 RecordMark known_mark(const Known *k, const char *data, size_t len);
+
+/* The mark that the user of this row had when the list was read; all zero: none. */
+RecordMark known_mark_of(const Known *k, int64_t row);
 
 /* The row of the user with this mark.  0 means little: the first few that come out of order are not
  * looked for, nor any before all is loaded. */

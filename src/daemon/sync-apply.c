@@ -125,21 +125,26 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
 
 /* The user is as before: what is to be written is at most the mark, and that nobody is missing. */
 static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *err) {
-        bool other = mark.len && memcmp(&old->mark, &mark, sizeof mark) != 0;
-        bool renews = other && old->mark.len;
+        const RecordMark before = known_mark_of(&s->known, old->row);
+        bool other = mark.len && memcmp(&before, &mark, sizeof mark) != 0;
+        bool renews = other && before.len;
         int r;
 
         if (old->missing == 0 && (!other || (renews && !s->confirms)))
                 return 0;
         s->confirmed += renews;
         r = batch_write_quietly(s->world->batch, err);
-        return r < 0 ? r : store_user_confirm(s->world->store, old->row, mark, err);
+        if (r < 0)
+                return r;
+        return old->missing
+                       ? store_user_set_missing(s->world->store, s->key, old->row, 0, mark, err)
+                       : store_user_mark(s->world->store, s->key, old->row, mark, err);
 }
 
 /* The user was known: writes what differs.  Takes over nothing; old->user is replaced. */
 static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark, bool former,
                        Error *err) {
-        StoredUser fresh = { .row = old->row, .user = *u, .dates = old->dates, .mark = mark };
+        StoredUser fresh = { .row = old->row, .user = *u, .dates = old->dates };
         int64_t now = time_now_ms();
         bool changed = user_diff(&old->user, u) != 0;
         int r;
@@ -152,7 +157,7 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
 
         fresh.dates.removed_at = TIME_NONE;
         fresh.dates.last_changed_at = now;
-        r = store_user_amend(s->world->store, old, &fresh, err);
+        r = store_user_amend(s->world->store, s->key, old, &fresh, mark, err);
         if (r < 0)
                 return r;
         if (former) {

@@ -27,24 +27,23 @@ static size_t removal_limit(const MaxRemovals *max, int64_t listed) {
         return n < PERCENT_LEAST ? PERCENT_LEAST : n > PERCENT_MOST ? PERCENT_MOST : (size_t) n;
 }
 
-/* So that people see whose removal is held. */
-static int mark_held(Sync *s, int64_t row, Error *err) {
+static int set_missing(Sync *s, int64_t row, unsigned missing, Error *err) {
+        static const RecordMark none = { 0 };
         int r = batch_write(s->world->batch, err);
 
-        return r < 0 ? r : store_user_set_missing(s->world->store, row, STORE_MISSING_HELD, err);
+        return r < 0 ? r : store_user_set_missing(s->world->store, s->key, row, missing, none, err);
+}
+
+/* So that people see whose removal is held. */
+static int mark_held(Sync *s, int64_t row, Error *err) {
+        return set_missing(s, row, STORE_MISSING_HELD, err);
 }
 
 /* One user that the listing lacks.  Rows are kept as long as they may still be removed; once there are
  * more than may be, all are held. */
 static int note_missing(Sync *s, const ListedRow *row, Error *err) {
-        int r;
-
-        if (!s->baseline && row->missing + 1 < s->account->missing_listings) {
-                r = batch_write(s->world->batch, err);
-                return r < 0 ? r
-                             : store_user_set_missing(s->world->store, row->row, row->missing + 1,
-                                                      err);
-        }
+        if (!s->baseline && row->missing + 1 < s->account->missing_listings)
+                return set_missing(s, row->row, row->missing + 1, err);
         s->gone.missing++;
         if (s->gone.n_rows >= s->gone.limit)
                 return row->missing == STORE_MISSING_HELD ? 0 : mark_held(s, row->row, err);
@@ -88,7 +87,7 @@ static int remove_one(Sync *s, int64_t row, Error *err) {
                 u.missing = 0;
                 r = batch_write(s->world->batch, err);
                 if (r >= 0)
-                        r = store_user_update(s->world->store, &u, err);
+                        r = store_user_update(s->world->store, s->key, &u, (RecordMark){ 0 }, err);
                 if (r >= 0) {
                         s->counters.removed++;
                         r = sync_arrivals_are_news(s)

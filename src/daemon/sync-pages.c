@@ -259,12 +259,21 @@ static int page_step(Sync *s, Error *err) {
         return r != SYNC_DONE || s->finished ? r : end_page(s, err);
 }
 
+static int load_known(Sync *s, Error *err) {
+        int r = known_load(&s->known, s->world->store, err);
+
+        if (r < 0 || s->known.state != KNOWN_LOADED || !s->known.is_long)
+                return r;
+        r = batch_write_quietly(s->world->batch, err);
+        return r < 0 ? r : known_rebase(&s->known, s->world->store, err);
+}
+
 /* What is known is read while there is no page to apply, and when a record is not found in it. */
 int sync_pages_step(Sync *s, Error *err) {
         int r = s->hand.there ? page_step(s, err) : -EAGAIN;
 
         if (r == -EAGAIN && s->known.state == KNOWN_LOADING)
-                r = known_load(&s->known, s->world->store, err);
+                r = load_known(s, err);
         if (r < 0 && r != -EAGAIN)
                 return r;
         return r == SYNC_MORE || s->known.state == KNOWN_LOADING || s->hand.there ? SYNC_MORE

@@ -97,9 +97,10 @@ static int delete_account(Store *s, int64_t account, Error *err) {
 
 static int step(Store *s, StoreForget *f, Error *err) {
         int64_t from = 0;
-        int r = 0;
+        int r;
 
-        if (f->part == 0 && f->after == 0)
+        r = store_marks_forget(s, f->account, err);
+        if (r >= 0 && f->part == 0 && f->after == 0)
                 r = change_account(s, STMT_FORGET_BEGIN, f->account, err);
         while (r >= 0 && f->part < N_PARTS) {
                 r = next_id(s, parts[f->part].next, f->after, &from, err);

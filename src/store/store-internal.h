@@ -34,11 +34,16 @@ typedef enum StmtId {
         STMT_USER_AMEND_DETAILS,
         STMT_USER_SET_MISSING,
         STMT_USERS_LISTED,
-        STMT_USERS_MARKED,
-        STMT_MARK_KEY,
+        STMT_USERS_SKIP,
         STMT_USERS_COUNT,
         STMT_STATUS_COUNTS,
         STMT_PINS_WIPE,
+        STMT_MARK_KEY,
+        STMT_MARKS_READ,
+        STMT_MARKS_LAST,
+        STMT_MARKS_APPEND,
+        STMT_MARKS_PUT,
+        STMT_MARKS_DELETE,
         STMT_RUN_OPEN,
         STMT_RUN_COUNT,
         STMT_RUN_CLOSE,
@@ -86,11 +91,16 @@ struct Store {
         int64_t first_appended; /* the first event of the open transaction; 0: it has none */
         unsigned added;         /* users, since a run has ended */
         bool shrinks;           /* the cache, with the next commit */
+        struct {                /* the end of a log of marks, which is not written yet */
+                int64_t account;
+                size_t n;
+                MarkedRow rows[STORE_SEGMENT];
+        } marks;
 };
 
 /* Where the columns of a user begin in STMT_USER_FIND and its like (counted from 0): field i is at
  * USER_AT + i.  In STMT_USER_INSERT and STMT_USER_UPDATE (counted from 1) their parameters do. */
-#define USER_AT 6
+#define USER_AT 5
 
 /* ---- writing users (store-users.c, store-amend.c) ---- */
 
@@ -106,9 +116,18 @@ struct Store {
 
 /* Binds the fields of a set, one after the other from pos on; borrowed like texts. */
 int store_bind_fields(sqlite3_stmt *st, int pos, const User *u, FieldMask fields);
-int store_bind_mark(sqlite3_stmt *st, int pos, RecordMark mark);
 /* Runs a statement that names one row of user_data; -ENOENT: there is no such row. */
 int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err);
+
+/* ---- marks (store-marks.c) ---- */
+
+/* Writes what has been appended; before a commit.  A rollback drops it. */
+int store_marks_flush(Store *s, Error *err);
+static inline void store_marks_drop(Store *s) {
+        s->marks.n = 0;
+}
+/* All of an account; 0: all that there are. */
+int store_marks_forget(Store *s, int64_t account, Error *err);
 
 /* ---- migrations (store-schema.c) ---- */
 

@@ -32,7 +32,7 @@
         SECOND_OF(IN_INDEX_##id, ", " #column " = ?")
 
 #define USER_COLUMNS \
-        "row, first_seen_at, last_changed_at, removed_at, missing, mark" USER_FIELDS(FIELD_COLUMN)
+        "row, first_seen_at, last_changed_at, removed_at, missing" USER_FIELDS(FIELD_COLUMN)
 
 /* Every statement of the program, in one place to read and to review. */
 static const char *const stmt_sql[STMT_COUNT] = {
@@ -71,27 +71,25 @@ static const char *const stmt_sql[STMT_COUNT] = {
         [STMT_USER_BY_ROW] = "SELECT " USER_COLUMNS " FROM user_data WHERE row = ?1",
         [STMT_USER_INSERT] =
                 "INSERT INTO user_data (account_key, first_seen_at, last_changed_at,"
-                " removed_at, mark" USER_FIELDS(
-                        FIELD_COLUMN) ") VALUES (?1, ?2, ?3, ?4, ?5" USER_FIELDS(FIELD_PARAM) ")",
+                " removed_at" USER_FIELDS(FIELD_COLUMN) ") VALUES (?1, ?2, ?3, ?4" USER_FIELDS(
+                        FIELD_PARAM) ")",
         [STMT_USER_UPDATE] =
                 "UPDATE user_data SET first_seen_at = ?1, last_changed_at = ?2,"
-                " removed_at = ?3, missing = ?4, mark = ?5" USER_FIELDS(FIELD_SET) " WHERE row = ?",
-        [STMT_USER_AMEND_STATUS] =
-                "UPDATE user_data SET last_changed_at = ?1, mark = ?2" USER_FIELDS(
-                        SET_STATUS) " WHERE row = ?",
-        [STMT_USER_AMEND_DETAILS] =
-                "UPDATE user_data SET last_changed_at = ?1, mark = ?2" USER_FIELDS(
-                        SET_DETAILS) " WHERE row = ?",
-        [STMT_USER_SET_MISSING] = "UPDATE user_data SET missing = ?1, mark = ?2 WHERE row = ?3",
+                " removed_at = ?3, missing = ?4" USER_FIELDS(FIELD_SET) " WHERE row = ?",
+        [STMT_USER_AMEND_STATUS] = "UPDATE user_data SET last_changed_at = ?1" USER_FIELDS(
+                SET_STATUS) " WHERE row = ?",
+        [STMT_USER_AMEND_DETAILS] = "UPDATE user_data SET last_changed_at = ?1" USER_FIELDS(
+                SET_DETAILS) " WHERE row = ?",
+        [STMT_USER_SET_MISSING] = "UPDATE user_data SET missing = ?1 WHERE row = ?2",
         [STMT_USERS_LISTED] = "SELECT row, missing FROM user_data INDEXED BY user_listed"
                               " WHERE account_key = ?1 AND removed_at IS NULL AND row > ?2"
                               " ORDER BY row LIMIT ?3",
-        [STMT_USERS_MARKED] = "SELECT row, mark, missing FROM user_data INDEXED BY user_listed"
-                              " WHERE account_key = ?1 AND removed_at IS NULL AND row > ?2"
-                              " ORDER BY row LIMIT ?3",
-        [STMT_MARK_KEY] = "SELECT key FROM mark_key_data WHERE id = 1",
-        [STMT_USERS_COUNT] = "SELECT count(*) FROM user_data"
-                             " WHERE account_key = ?1 AND removed_at IS NULL",
+        /* the one so many behind; what is skipped is not looked at */
+        [STMT_USERS_SKIP] = "SELECT row FROM user_data INDEXED BY user_listed"
+                            " WHERE account_key = ?1 AND removed_at IS NULL AND row > ?2"
+                            " ORDER BY row LIMIT 1 OFFSET ?3 - 1",
+        [STMT_USERS_COUNT] = "SELECT count(*) FROM user_data INDEXED BY user_listed"
+                             " WHERE account_key = ?1 AND removed_at IS NULL AND row > ?2",
         /* one account, or (0 and the highest key) the active ones of all */
         [STMT_STATUS_COUNTS] =
                 "SELECT a.account, u.user_registration_status, u.user_invitation_status, count(*)"
@@ -99,9 +97,21 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 " ON u.account_key = a.key AND u.removed_at IS NULL"
                 " WHERE a.key BETWEEN ?1 AND ?2 AND (a.active OR ?1 > 0)"
                 " GROUP BY a.key, u.user_registration_status, u.user_invitation_status",
-        [STMT_PINS_WIPE] = "UPDATE user_data SET personal_pin = NULL, mark = NULL WHERE row IN"
+        [STMT_PINS_WIPE] = "UPDATE user_data SET personal_pin = NULL WHERE row IN"
                            " (SELECT row FROM user_data INDEXED BY user_pin"
                            " WHERE personal_pin IS NOT NULL AND account_key > 0 LIMIT ?1)",
+
+        /* ---- marks ---- */
+        [STMT_MARK_KEY] = "SELECT key FROM mark_key_data WHERE id = 1",
+        [STMT_MARKS_READ] = "SELECT id, marks FROM mark_data WHERE id > ?1 AND id <= ?2"
+                            " ORDER BY id LIMIT ?3",
+        /* ids begin behind ?1 */
+        [STMT_MARKS_LAST] = "SELECT ifnull(max(id), ?1) - ?1 FROM mark_data"
+                            " WHERE id > ?1 AND id <= ?2",
+        [STMT_MARKS_APPEND] = "INSERT INTO mark_data (id, marks) SELECT ifnull(max(id), ?1) + 1, ?3"
+                              " FROM mark_data WHERE id > ?1 AND id <= ?2",
+        [STMT_MARKS_PUT] = "INSERT INTO mark_data (id, marks) VALUES (?1, ?2)",
+        [STMT_MARKS_DELETE] = "DELETE FROM mark_data WHERE id > ?1 AND id <= ?2",
 
         /* ---- runs ---- */
         [STMT_RUN_OPEN] = "INSERT INTO run_data (account_key, started_at, outcome)"

@@ -7,7 +7,8 @@
 #include "base/timefmt.h"
 #include "store/store-internal.h"
 
-#define WIPE_ROWS 10000 /* in one transaction */
+#define WIPE_ROWS 10000  /* in one transaction */
+#define COUNT_ROWS 16384 /* in one portion */
 
 void stored_user_clear(StoredUser *u) {
         user_clear(&u->user);
@@ -35,23 +36,6 @@ int store_bind_fields(sqlite3_stmt *st, int pos, const User *u, FieldMask fields
         return rc;
 }
 
-/* As bytes, in this machine's order: read on another, they are merely unknown. */
-int store_bind_mark(sqlite3_stmt *st, int pos, RecordMark mark) {
-        if (mark.len == 0)
-                return sqlite3_bind_null(st, pos);
-        return sqlite3_bind_blob(st, pos, &mark, sizeof mark, SQLITE_TRANSIENT);
-}
-
-/* What is no mark counts as none. */
-static RecordMark column_mark(sqlite3_stmt *st, int col) {
-        RecordMark mark = { 0 };
-        const void *blob = sqlite3_column_blob(st, col);
-
-        if (blob && sqlite3_column_bytes(st, col) == (int) sizeof mark)
-                memcpy(&mark, blob, sizeof mark);
-        return mark;
-}
-
 /* An INTEGER column reads as the text "0" or "1" that FIELD_BOOL wants. */
 static int read_user(Store *s, sqlite3_stmt *st, StoredUser *u, Error *err) {
         int r;
@@ -63,7 +47,6 @@ static int read_user(Store *s, sqlite3_stmt *st, StoredUser *u, Error *err) {
         if (r >= 0)
                 r = store_column_time(s, st, 3, &u->dates.removed_at, err);
         u->missing = (unsigned) sqlite3_column_int64(st, 4);
-        u->mark = column_mark(st, 5);
         for (int i = 0; i < USER_FIELD_COUNT && r >= 0; i++)
                 r = store_column_text(s, st, USER_AT + i, &u->user.value[i], err);
         return r;
@@ -120,8 +103,8 @@ int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err) {
         return look_up(s, st, ret, err);
 }
 
-int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,
-                      RecordMark mark, int64_t *ret_row, Error *err) {
+static int insert(Store *s, int64_t account, const User *u, const UserDates *dates, RecordMark mark,
+                  int64_t *ret_row, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_USER_INSERT, &st, err);
 
@@ -129,7 +112,7 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
                 return r;
         if (sqlite3_bind_int64(st, 1, account) | store_bind_time(st, 2, dates->first_seen_at) |
             store_bind_time(st, 3, dates->last_changed_at) |
-            store_bind_time(st, 4, dates->removed_at) | store_bind_mark(st, 5, mark) |
+            store_bind_time(st, 4, dates->removed_at) |
             store_bind_fields(st, USER_AT, u, FIELDS_ALL))
                 return store_error(s, err, "adding a user");
         r = store_write(s, st, "adding a user", err);
@@ -137,7 +120,20 @@ int store_user_insert(Store *s, int64_t account, const User *u, const UserDates 
                 return r;
         *ret_row = sqlite3_last_insert_rowid(s->db);
         store_cache_added(s);
-        return 0;
+        return mark.len ? store_user_mark(s, account, *ret_row, mark, err) : 0;
+}
+
+int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,
+                      RecordMark mark, int64_t *ret_row, Error *err) {
+        bool own = false;
+        int64_t row = 0;
+        int r = store_begin_own(s, &own, err);
+
+        if (r >= 0)
+                r = store_end_own(s, own, insert(s, account, u, dates, mark, &row, err), err);
+        if (r >= 0)
+                *ret_row = row;
+        return r;
 }
 
 int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err) {
@@ -149,10 +145,8 @@ int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err) {
         return r;
 }
 
-int store_user_update(Store *s, const StoredUser *u, Error *err) {
+static int update(Store *s, const StoredUser *u, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        static const RecordMark none = { 0 };
-        bool present = u->dates.removed_at == TIME_NONE && u->missing == 0;
         int r = store_stmt(s, STMT_USER_UPDATE, &st, err);
 
         if (r < 0)
@@ -160,31 +154,50 @@ int store_user_update(Store *s, const StoredUser *u, Error *err) {
         if (store_bind_time(st, 1, u->dates.first_seen_at) |
             store_bind_time(st, 2, u->dates.last_changed_at) |
             store_bind_time(st, 3, u->dates.removed_at) | sqlite3_bind_int64(st, 4, u->missing) |
-            store_bind_mark(st, 5, present ? u->mark : none) |
             store_bind_fields(st, USER_AT, &u->user, FIELDS_UPDATED) |
             sqlite3_bind_int64(st, USER_AT + __builtin_popcount(FIELDS_UPDATED), u->row))
                 return store_error(s, err, "updating a user");
         return store_write_row(s, st, u->row, err);
 }
 
-static int set_missing(Store *s, int64_t row, unsigned missing, RecordMark mark, Error *err) {
+/* The row's mark, after all of what was written of it. */
+static int mark_written(Store *s, bool own, int r, int64_t account, int64_t row, bool present,
+                        RecordMark mark, Error *err) {
+        static const RecordMark none = { 0 };
+
+        if (r >= 0)
+                r = store_user_mark(s, account, row, present ? mark : none, err);
+        return store_end_own(s, own, r, err);
+}
+
+int store_user_update(Store *s, int64_t account, const StoredUser *u, RecordMark mark, Error *err) {
+        bool own = false;
+        int r = store_begin_own(s, &own, err);
+
+        return r < 0 ? r
+                     : mark_written(s, own, update(s, u, err), account, u->row,
+                                    u->dates.removed_at == TIME_NONE && u->missing == 0, mark, err);
+}
+
+static int set_missing(Store *s, int64_t row, unsigned missing, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_USER_SET_MISSING, &st, err);
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, missing) | store_bind_mark(st, 2, mark) |
-            sqlite3_bind_int64(st, 3, row))
+        if (sqlite3_bind_int64(st, 1, missing) | sqlite3_bind_int64(st, 2, row))
                 return store_error(s, err, "updating a user");
         return store_write_row(s, st, row, err);
 }
 
-int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err) {
-        return set_missing(s, row, missing, (RecordMark){ 0 }, err);
-}
+int store_user_set_missing(Store *s, int64_t account, int64_t row, unsigned missing,
+                           RecordMark mark, Error *err) {
+        bool own = false;
+        int r = store_begin_own(s, &own, err);
 
-int store_user_confirm(Store *s, int64_t row, RecordMark mark, Error *err) {
-        return set_missing(s, row, 0, mark, err);
+        return r < 0 ? r
+                     : mark_written(s, own, set_missing(s, row, missing, err), account, row,
+                                    missing == 0, mark, err);
 }
 
 int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows, size_t max,
@@ -207,61 +220,61 @@ int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows
         return 0;
 }
 
-int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err) {
+/* The row that is n behind after; 0: there are not so many. */
+static int skip_users(Store *s, int64_t account, int64_t after, int64_t n, int64_t *ret,
+                      Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        const void *key;
-        int r = store_stmt(s, STMT_MARK_KEY, &st, err);
-
-        if (r >= 0)
-                r = store_step(s, st, "reading a key", err);
-        if (r < 0)
-                return r;
-        key = r == STMT_ROW ? sqlite3_column_blob(st, 0) : NULL;
-        if (!key || sqlite3_column_bytes(st, 0) != MARK_KEY_SIZE)
-                return error_set(err, -ENOENT, "the database %s has no key for marks", s->path);
-        memcpy(ret, key, MARK_KEY_SIZE);
-        return 0;
-}
-
-int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
-                       size_t *ret_n, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        size_t n = 0;
-        int r = store_stmt(s, STMT_USERS_MARKED, &st, err);
+        int r = store_stmt(s, STMT_USERS_SKIP, &st, err);
 
         if (r < 0)
                 return r;
         if (sqlite3_bind_int64(st, 1, account) | sqlite3_bind_int64(st, 2, after) |
-            sqlite3_bind_int64(st, 3, (int64_t) max))
-                return store_error(s, err, "reading the users");
-        while (n < max && (r = store_step(s, st, "reading the users", err)) == STMT_ROW) {
-                static const RecordMark none = { 0 };
-                bool missing = sqlite3_column_int64(st, 2) != 0;
-
-                rows[n++] = (MarkedRow){ .row = sqlite3_column_int64(st, 0),
-                                         .mark = missing ? none : column_mark(st, 1) };
-        }
-        if (r < 0)
-                return r;
-        *ret_n = n;
-        store_release_pages(s); /* the pages are not looked at again */
-        return 0;
+            sqlite3_bind_int64(st, 3, n))
+                return store_error(s, err, "counting the users");
+        r = store_step(s, st, "counting the users", err);
+        if (r >= 0)
+                *ret = r == STMT_ROW ? sqlite3_column_int64(st, 0) : 0;
+        return r;
 }
 
-int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err) {
+static int count_users(Store *s, int64_t account, int64_t after, int64_t *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_USERS_COUNT, &st, err);
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, account))
+        if (sqlite3_bind_int64(st, 1, account) | sqlite3_bind_int64(st, 2, after))
                 return store_error(s, err, "counting the users");
         r = store_step(s, st, "counting the users", err);
+        if (r >= 0)
+                *ret = sqlite3_column_int64(st, 0);
+        return r;
+}
+
+int store_users_count_some(Store *s, int64_t account, int64_t *after, int64_t *count, Error *err) {
+        int64_t row = 0, rest = 0;
+        int r = skip_users(s, account, *after, COUNT_ROWS, &row, err);
+
+        if (r >= 0 && !row)
+                r = count_users(s, account, *after, &rest, err);
         if (r < 0)
                 return r;
-        *ret = sqlite3_column_int64(st, 0);
-        store_release_pages(s); /* it read all of an index */
-        return 0;
+        *after = row ? row : INT64_MAX;
+        *count += row ? COUNT_ROWS : rest;
+        store_release_pages(s); /* they are not looked at again */
+        return row ? STORE_COUNT_MORE : STORE_COUNT_DONE;
+}
+
+int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err) {
+        int64_t after = 0, count = 0;
+        int r;
+
+        do
+                r = store_users_count_some(s, account, &after, &count, err);
+        while (r == STORE_COUNT_MORE);
+        if (r >= 0)
+                *ret = count;
+        return r;
 }
 
 /* ---- counts by status ---- */
@@ -332,6 +345,7 @@ int store_status_counts(Store *s, int64_t account, StatusCount **ret, size_t *re
 
 /* ---- PINs ---- */
 
+/* The marks would vouch for the PINs, should these be stored again. */
 static int wipe_some(Store *s, int *ret_wiped, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_PINS_WIPE, &st, err);
@@ -341,16 +355,21 @@ static int wipe_some(Store *s, int *ret_wiped, Error *err) {
         if (sqlite3_bind_int(st, 1, WIPE_ROWS))
                 return store_error(s, err, "wiping PINs");
         r = store_write(s, st, "wiping PINs", err);
-        if (r >= 0)
-                *ret_wiped = sqlite3_changes(s->db);
-        return r;
+        if (r < 0)
+                return r;
+        *ret_wiped = sqlite3_changes(s->db);
+        return *ret_wiped ? store_marks_forget(s, 0, err) : 0;
 }
 
 int store_wipe_pins(Store *s, Error *err) {
         int wiped = 0, total = 0, r;
 
         do {
-                r = wipe_some(s, &wiped, err);
+                bool own = false;
+
+                r = store_begin_own(s, &own, err);
+                if (r >= 0)
+                        r = store_end_own(s, own, wipe_some(s, &wiped, err), err);
                 if (r < 0)
                         return r;
                 total += wiped;

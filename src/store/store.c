@@ -280,8 +280,8 @@ static int set_up(Store *s, const Migrations *m, Error *err) {
         r = store_schema_migrate(s, m, version, err);
         if (r >= 0)
                 r = store_exec_sql(s, "PRAGMA foreign_keys = ON;", "setting it up", err);
-        /* They guard against corrections by hand, and cost a sub-program a row: whatever is written
-         * here says what becomes of the mark. */
+        /* They guard against corrections by hand: whatever is written here says what becomes of the
+         * mark. */
         (void) sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
         return r;
 }
@@ -350,9 +350,11 @@ int store_begin(Store *s, Error *err) {
         r = store_stmt(s, STMT_ROLLBACK, &undo, err);
         if (r >= 0)
                 r = store_exec(s, STMT_BEGIN, "beginning to write", err);
-        if (r >= 0)
-                s->first_appended = 0;
-        return r;
+        if (r < 0)
+                return r;
+        s->first_appended = 0;
+        store_marks_drop(s);
+        return 0;
 }
 
 int store_commit(Store *s, Error *err) {
@@ -363,8 +365,10 @@ int store_commit(Store *s, Error *err) {
                                  "nothing to commit to the database %s: an earlier failure has"
                                  " undone it",
                                  s->path);
+        r = store_marks_flush(s, err);
         errno = 0; /* see system_error() */
-        r = store_exec(s, STMT_COMMIT, "committing", err);
+        if (r >= 0)
+                r = store_exec(s, STMT_COMMIT, "committing", err);
         if (r < 0)
                 store_rollback(s);
         else

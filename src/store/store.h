@@ -87,8 +87,8 @@ typedef enum StoreLookup {
 } StoreLookup;
 
 /* The length of the record that a user was last read from, and a hash of its bytes; all zero: there is
- * none.  It goes with whatever else changes the row, so that it never vouches for what is no longer
- * there; to forget one only costs time. */
+ * none.  Whatever changes a row says what becomes of its mark, so that it never vouches for what is no
+ * longer there; only somebody who is listed and not missing has one. */
 typedef struct RecordMark {
         uint32_t len, hash[4];
 } RecordMark;
@@ -101,7 +101,6 @@ typedef struct StoredUser {
         User user;
         UserDates dates;
         unsigned missing; /* complete listings in a row that lacked this user */
-        RecordMark mark;
 } StoredUser;
 
 void stored_user_clear(StoredUser *u);
@@ -115,13 +114,17 @@ int store_user_by_row(Store *s, int64_t row, StoredUser *ret, Error *err);
 /* A new user, listed from now on; *ret_row gets its row. */
 int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,
                       RecordMark mark, int64_t *ret_row, Error *err);
-/* Replaces fields, dates (removed_at says whether it is listed), the count of missing, and the mark,
- * which only somebody has who is listed and not missing. */
-int store_user_update(Store *s, const StoredUser *u, Error *err);
+/* Replaces fields, dates (removed_at says whether it is listed), the count of missing, and the mark, of
+ * a user of this account. */
+int store_user_update(Store *s, int64_t account, const StoredUser *u, RecordMark mark, Error *err);
 /* The same where old is what the database has: what does not differ is not written. */
-int store_user_amend(Store *s, const StoredUser *old, const StoredUser *u, Error *err);
-/* The listing names the user again, and nothing has changed but the bytes of the record. */
-int store_user_confirm(Store *s, int64_t row, RecordMark mark, Error *err);
+int store_user_amend(Store *s, int64_t account, const StoredUser *old, const StoredUser *u,
+                     RecordMark mark, Error *err);
+/* Replaces the count of missing, and the mark. */
+int store_user_set_missing(Store *s, int64_t account, int64_t row, unsigned missing,
+                           RecordMark mark, Error *err);
+/* Replaces the mark. */
+int store_user_mark(Store *s, int64_t account, int64_t row, RecordMark mark, Error *err);
 
 /* A listed user, as the search for missing ones needs it. */
 typedef struct ListedRow {
@@ -133,24 +136,54 @@ typedef struct ListedRow {
  * *ret_n.  Reads an index only. */
 int store_users_listed(Store *s, int64_t account, int64_t after, ListedRow *rows, size_t max,
                        size_t *ret_n, Error *err);
-/* The mark goes. */
-int store_user_set_missing(Store *s, int64_t row, unsigned missing, Error *err);
+
+/* How many are listed, counted in portions: *after is the row up to which they are, 0 at first, and
+ * *count grows.  Returns a StoreCount. */
+typedef enum StoreCount {
+        STORE_COUNT_DONE,
+        STORE_COUNT_MORE,
+} StoreCount;
+int store_users_count_some(Store *s, int64_t account, int64_t *after, int64_t *count, Error *err);
+/* All at once. */
+int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
+
+/* ---- marks ---- */
 
 /* What marks of this database are made with; random, and of no use to anybody else. */
 #define MARK_KEY_SIZE 192
 /* -ENOENT: the database has none, or one of another size. */
 int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err);
 
+/* Words of 32 bits, which leave no gap. */
 typedef struct MarkedRow {
-        int64_t row;
-        RecordMark mark; /* of somebody who is not missing; else none */
+        uint32_t row;
+        RecordMark mark;
 } MarkedRow;
 
-/* Up to max listed users of the account with a row above after, in order of row; their number in
- * *ret_n.  Reads an index only. */
-int store_users_marked(Store *s, int64_t account, int64_t after, MarkedRow *rows, size_t max,
-                       size_t *ret_n, Error *err);
-int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
+/* The database keeps an account's marks as a base, in order of row, and a log of what has changed since,
+ * in order of time: there the last entry of a row counts, and one without a mark says that it has none.
+ * Both are in segments of up to so many entries. */
+#define STORE_SEGMENT 168
+typedef enum StorePart {
+        STORE_BASE,
+        STORE_LOG,
+} StorePart;
+
+/* Up to max entries (at least STORE_SEGMENT) of the segments behind *after, 0 at first, which moves on;
+ * their number in *ret_n.  Returns a StoreMarks. */
+typedef enum StoreMarks {
+        STORE_MARKS_END,
+        STORE_MARKS_MORE, /* perhaps */
+} StoreMarks;
+int store_marks_read(Store *s, int64_t account, StorePart part, int64_t *after, MarkedRow *rows,
+                     size_t max, size_t *ret_n, Error *err);
+/* At most so many entries are in the base. */
+int store_marks_base_size(Store *s, int64_t account, size_t *ret, Error *err);
+/* Makes the n marks of rows, in order of row, the base, and drops the log up to upto, where
+ * store_marks_read() has left it: they are what both come to.  Does nothing if no marks are left. */
+int store_marks_rebase(Store *s, int64_t account, int64_t upto, const MarkedRow *rows, size_t n,
+                       Error *err);
+
 /* What was read is not looked at again for long: its pages give their memory back. */
 void store_release_pages(Store *s);
 

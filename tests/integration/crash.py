@@ -16,7 +16,7 @@ import time
 
 import pytest
 from receiver import Receiver, answer
-from rosterd import Rosterd
+from rosterd import Rosterd, marks_of
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 SANITIZED = bool(os.environ.get("ROSTERD_SANITIZED"))
@@ -216,6 +216,8 @@ class Image:
                 "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
             self.tables = {name: [dict(row) for row in db.execute(f"SELECT * FROM {name}")]
                            for name in tables}
+            marks = marks_of(sorted(self.tables.get("mark_data", []), key=lambda row: row["id"]))
+            self.tables["mark_data"] = [marks]  # however they are kept
         finally:
             db.close()
         self.events = sorted(self.tables.get("event_data", []), key=lambda e: e["seq"])
@@ -244,8 +246,9 @@ class Image:
             assert rows[user]["user_registration_status"] == value
 
     def users(self):
-        hidden = ("row", "first_seen_at", "last_changed_at", "removed_at", "mark")
-        return sorted((row["user_id"], row["removed_at"] is None, row["mark"] is None,
+        hidden = ("row", "first_seen_at", "last_changed_at", "removed_at")
+        marks = self.tables["mark_data"][0]
+        return sorted((row["user_id"], row["removed_at"] is None, row["row"] in marks,
                        tuple((k, v) for k, v in row.items() if k not in hidden))
                       for row in self.tables["user_data"])
 

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import struct
 import subprocess
 import threading
 import time
@@ -46,6 +47,15 @@ def wait_until(condition, timeout=TIMEOUT, message="the condition"):
             said = message() if callable(message) else message
             raise TimeoutError(f"{said}: not within {timeout} s")
         time.sleep(0.02)
+
+
+def marks_of(segments):
+    """Rows with their marks, out of those of mark_data in order of id: the last entry of a row counts."""
+    last = {}
+    for segment in segments:
+        for row, mark in struct.iter_unpack("=I20s", segment["marks"]):
+            last[row] = mark
+    return {row: mark for row, mark in last.items() if mark[:4] != bytes(4)}
 
 
 class Rosterd:
@@ -225,6 +235,9 @@ class Rosterd:
 
     def users(self):
         return {row["user_id"]: row for row in self.sql("SELECT * FROM users")}
+
+    def marks(self):
+        return marks_of(self.sql("SELECT marks FROM mark_data ORDER BY id"))
 
     def events(self, after=0):
         return self.sql("SELECT * FROM events WHERE seq > ? ORDER BY seq", after)

@@ -81,15 +81,14 @@ def test_both_ways_tell_the_same(tmp_path, seed):
             for roster in rosters:
                 roster.once()
             assert history(fast) == history(slow), f"seed {seed}, step {step}"
-        marks = "SELECT count(mark) AS n FROM user_data"
-        assert fast.sql(marks)[0]["n"] > USERS / 2
-        assert slow.sql(marks)[0]["n"] == 0
+        assert len(fast.marks()) > USERS / 2
+        assert not slow.marks()
 
 
 def test_a_database_without_marks_only_costs_time(roster, chime):
     roster.once()
     before = roster.users()
-    roster.change_database("UPDATE user_data SET mark = NULL")
+    roster.change_database("DELETE FROM mark_data")
     roster.change_database("DELETE FROM mark_key_data")
     chime.patch_users({"DisplayName": "New"}, count=3)
     seq = roster.last_seq()
@@ -108,7 +107,36 @@ def test_a_row_corrected_by_hand_is_read_anew(roster, chime):
     roster.change_database("UPDATE user_data SET display_name = 'by hand' WHERE user_id = ?", user)
     roster.once()
     assert roster.users()[user]["display_name"] == name
-    assert roster.sql("SELECT count(mark) AS n FROM user_data")[0]["n"] == 450  # and known again
+    assert len(roster.marks()) == 450  # and known again
+
+
+def segments(roster):
+    """Of the base and of the log."""
+    return tuple(roster.sql("SELECT count(*) FILTER (WHERE NOT id >> 31 & 1) AS base,"
+                            " count(*) FILTER (WHERE id >> 31 & 1) AS log FROM mark_data")[0].values())
+
+
+def test_base_and_log(roster, chime):
+    """What has changed stands in the log until that is long; a record as it was before vouches for nothing."""
+    roster.once()
+    assert segments(roster) == (0, 3)
+    roster.once()
+    assert segments(roster) == (3, 0)
+    marks = roster.marks()
+    name = chime.users(limit=1)[0]["DisplayName"]
+    for step, now in enumerate(["New", name, "New"]):
+        chime.patch_users({"DisplayName": now}, count=1)
+        seq = roster.last_seq()
+        roster.once()
+        assert [event["type"] for event in roster.events(seq)] == ["user.updated"]
+        assert [row["display_name"] for row in roster.users().values()].count("New") == (now == "New")
+        assert segments(roster) == (3, step + 1)
+        assert len(roster.marks()) == 450 and (roster.marks() == marks) == (now == name)
+    chime.patch_users({"DisplayName": "All"}, count=300)
+    roster.once()
+    roster.once()
+    assert segments(roster) == (3, 0)
+    assert len(roster.marks()) == 450
 
 
 def test_pins_come_and_go_with_their_setting(roster, chime):
@@ -151,8 +179,8 @@ def test_bytes_that_never_stay_the_same(tmp_path):
             for i in range(20):
                 chime.add_raw("{" + " " * step + f'"UserId":"u{i}"' + "}")
             roster.sync_now()
-            marks = roster.sql("SELECT user_id, mark FROM user_data ORDER BY row")
-            assert len(marks) == 20 and all(row["mark"] for row in marks)
+            marks = roster.marks()
+            assert len(marks) == 20
             renewed.append(marks != before)
             before = marks
         assert renewed == [True, True, False, True, False, False]

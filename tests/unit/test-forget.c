@@ -76,8 +76,8 @@ static void fill(Fixture *f, int64_t account, const char *prefix, int count) {
                 (void) snprintf(id, sizeof id, "%s-%d", prefix, i);
                 assert_int_equal(user_set(&u, USER_FIELD_USER_ID, id), 0);
                 dates.removed_at = i % 10 == 0 ? T0 : TIME_NONE;
-                assert_ok(store_user_insert(f->store, account, &u, &dates, (RecordMark){ 0 }, &row,
-                                            &err),
+                assert_ok(store_user_insert(f->store, account, &u, &dates,
+                                            (RecordMark){ .len = i % 10 ? 1 : 0 }, &row, &err),
                           err);
                 random_event_id(e.id);
                 e.user_id = id;
@@ -101,6 +101,16 @@ static void retire_globex(Fixture *f) {
         assert_int_equal(key, f->acme);
 }
 
+static int64_t count_marks(Fixture *f, int64_t account) {
+        char sql[160];
+
+        (void) snprintf(sql, sizeof sql,
+                        "SELECT ifnull(sum(length(marks)), 0) / 24 FROM mark_data WHERE id >> 32"
+                        " = %" PRId64,
+                        account);
+        return number(f, sql);
+}
+
 static void test_all_of_it_goes_and_nothing_else(void **state) {
         Fixture *f = *state;
         StoreForget work = { .account = f->globex };
@@ -111,6 +121,7 @@ static void test_all_of_it_goes_and_nothing_else(void **state) {
         fill(f, f->globex, "g", 2500);
         fill(f, f->acme, "b", 1500);
         retire_globex(f);
+        assert_int_equal(count_marks(f, f->globex), 2250);
         while ((r = store_forget_step(f->store, &work, &err)) == STORE_FORGET_MORE) {
                 assert_false(store_in_transaction(f->store));
                 assert_true(++steps < 100);
@@ -125,6 +136,8 @@ static void test_all_of_it_goes_and_nothing_else(void **state) {
         assert_int_equal(number(f, "SELECT count(*) FROM dead_letter_data"), 3000);
         assert_int_equal(number(f, "SELECT count(*) FROM run_data"), 2);
         assert_int_equal(number(f, "SELECT count(*) FROM account_data"), 1);
+        assert_int_equal(count_marks(f, f->globex), 0);
+        assert_int_equal(count_marks(f, f->acme), 2700);
         assert_int_equal(number(f, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
         /* what it had changed for the work is as it was */
         assert_int_equal(number(f, "PRAGMA foreign_keys"), 1);

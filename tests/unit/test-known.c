@@ -3,6 +3,7 @@
  * the same whether records are recognised or all read. */
 #include "test.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,19 @@ static int teardown(void **state) {
         return r;
 }
 
+static const RecordMark none = { 0 };
+
+static unsigned seed;
+
+static unsigned below(unsigned n) {
+        seed = seed * 1664525 + 1013904223;
+        return (seed >> 8) % n;
+}
+
+static bool chance(unsigned percent) {
+        return below(100) < percent;
+}
+
 /* ---- the table ---- */
 
 static int64_t insert(World *w, unsigned n, RecordMark mark) {
@@ -130,7 +144,7 @@ static void sql(World *w, const char *text) {
 }
 
 static void test_table(void **state) {
-        enum { USERS = 10000 };
+        enum { USERS = 20000 }; /* more than are counted in one go */
         World *w = *state;
         Known k = { 0 }, other = { 0 };
         static int64_t rows[USERS];
@@ -145,21 +159,21 @@ static void test_table(void **state) {
         assert_ok(store_commit(w->store, &err), err);
 
         load(w, "a", &k);
-        assert_int_equal(k.count, USERS);
+        assert_int_equal(k.list.count, USERS);
         assert_int_equal(k.listed, USERS);
         for (unsigned i = 0; i < USERS; i++)
                 assert_int_equal(known_find(&k, mark_of(&k, i)), rows[i]);
         assert_null(k.slots); /* they came in order */
         assert_false(known_is_mixed(&k));
         for (unsigned i = USERS, n = 0; i-- > 0; n++) /* the first few are not worth slots */
-                assert_int_equal(known_find(&k, mark_of(&k, i)), n < 2 ? 0 : rows[i]);
+                assert_int_equal(known_find(&k, mark_of(&k, i)), n < 4 ? 0 : rows[i]);
         assert_true(known_is_mixed(&k));
         assert_true(k.n_slots <= USERS * 3 / 2 + 1);
         for (unsigned i = USERS; i < 3 * USERS; i++)
                 assert_int_equal(known_find(&k, mark_of(&k, i)), 0);
 
         load(w, "b", &other); /* other circumstances: nothing is known */
-        assert_int_equal(other.count, USERS);
+        assert_int_equal(other.list.count, USERS);
         for (unsigned i = 0; i < USERS; i++)
                 assert_int_equal(known_find(&other, mark_of(&other, i)), 0);
         known_clear(&other);
@@ -189,7 +203,7 @@ static void test_long_records(void **state) {
         mark.len = 16385; /* from elsewhere */
         (void) insert(w, 2, mark);
         load(w, "a", &k);
-        assert_int_equal(k.count, 1);
+        assert_int_equal(k.list.count, 1);
         assert_int_equal(k.listed, 2);
         known_clear(&k);
         free(text);
@@ -255,12 +269,15 @@ static void test_marks_go(void **state) {
                 const char *sql;
                 bool stays;
         } cases[] = {
-                { "UPDATE user_data SET mark = x'00'", false },
-                { "UPDATE user_data SET mark = x''", false },
-                { "UPDATE user_data SET mark = zeroblob(16)", false },
-                { "UPDATE user_data SET mark = zeroblob(20)", false },
-                { "UPDATE user_data SET mark = zeroblob(21)", false },
-                { "UPDATE user_data SET mark = NULL", false },
+                { "DELETE FROM mark_data", false },
+                { "UPDATE mark_data SET marks = zeroblob(24)", false },
+                { "INSERT OR REPLACE INTO user_data SELECT * FROM user_data", false },
+                { "INSERT INTO user_data (account_key, user_id, first_seen_at, last_changed_at)"
+                  " VALUES (1, 'u2', 'x', 'x')",
+                  false },
+                { "UPDATE user_data SET account_key = 2", false },
+                { "UPDATE user_data SET account_key = 2; UPDATE user_data SET account_key = 1",
+                  false },
                 { "UPDATE user_data SET display_name = 'by hand'", false },
                 { "UPDATE user_data SET missing = 1", false },
                 { "UPDATE user_data SET removed_at = '2026-01-01T00:00:00.000Z'", false },
@@ -269,6 +286,10 @@ static void test_marks_go(void **state) {
                 { "DELETE FROM mark_key_data", false },
                 { "UPDATE mark_key_data SET key = x'00'", false },
                 { "UPDATE account_data SET last_error = 'x'", true },
+                { "INSERT INTO user_data (account_key, user_id, first_seen_at, last_changed_at)"
+                  " VALUES (2, 'u1', 'x', 'x'); UPDATE user_data SET missing = 1 WHERE account_key"
+                  " = 2; DELETE FROM user_data WHERE account_key = 2",
+                  true },
         };
         World *w = *state;
 
@@ -296,44 +317,280 @@ static void test_marks_go(void **state) {
 static void test_calls_that_change(void **state) {
         World *w = *state;
         StoredUser u = { 0 };
-        RecordMark a = { 1, { 2, 3, 4, 5 } }, b = { 6, { 7, 8, 9, 10 } };
-        MarkedRow rows[4];
+        const RecordMark a = { 1, { 2, 3, 4, 5 } }, b = { 6, { 7, 8, 9, 10 } };
         Error err = { 0 };
         int64_t row;
-        size_t n;
 
-#define MARKS_ARE(count)                                                                    \
-        do {                                                                                \
-                assert_ok(store_users_marked(w->store, w->key, 0, rows, 4, &n, &err), err); \
-                assert_int_equal(n > 0 && rows[0].mark.len > 0, count);                     \
+#define THE_MARK_IS(expected)                                                           \
+        do {                                                                            \
+                Known k = { 0 };                                                        \
+                const RecordMark is_there = (load(w, "a", &k), known_mark_of(&k, row)); \
+                                                                                        \
+                assert_memory_equal(&is_there, &(expected), sizeof is_there);           \
+                known_clear(&k);                                                        \
         } while (0)
 
         world_open(w, "calls.db");
         row = insert(w, 1, a);
-        MARKS_ARE(1);
-        assert_ok(store_user_confirm(w->store, row, b, &err), err);
-        MARKS_ARE(1);
-        assert_int_equal(n, 1);
-        assert_memory_equal(&rows[0].mark, &b, sizeof b);
-        assert_ok(store_user_set_missing(w->store, row, STORE_MISSING_HELD, &err), err);
-        MARKS_ARE(0);
-        assert_ok(store_user_confirm(w->store, row, a, &err), err);
-        MARKS_ARE(1);
+        THE_MARK_IS(a);
+        assert_ok(store_user_mark(w->store, w->key, row, b, &err), err);
+        THE_MARK_IS(b);
+        assert_ok(store_user_set_missing(w->store, w->key, row, STORE_MISSING_HELD, b, &err), err);
+        THE_MARK_IS(none);
+        assert_ok(store_user_set_missing(w->store, w->key, row, 0, a, &err), err);
+        THE_MARK_IS(a);
         assert_int_equal(store_user_by_row(w->store, row, &u, &err), STORE_LISTED);
-        assert_memory_equal(&u.mark, &a, sizeof a);
         u.dates.removed_at = 5;
-        assert_ok(store_user_update(w->store, &u, &err), err);
-        MARKS_ARE(0);
+        assert_ok(store_user_update(w->store, w->key, &u, a, &err), err);
+        THE_MARK_IS(none);
         u.dates.removed_at = TIME_NONE;
-        u.mark = b;
         assert_int_equal(user_set(&u.user, USER_FIELD_PERSONAL_PIN, "123"), 0);
-        assert_ok(store_user_update(w->store, &u, &err), err);
-        MARKS_ARE(1);
+        assert_ok(store_user_update(w->store, w->key, &u, b, &err), err);
+        THE_MARK_IS(b);
         assert_ok(store_wipe_pins(w->store, &err), err);
-        MARKS_ARE(0);
+        THE_MARK_IS(none);
         stored_user_clear(&u);
         world_close(w);
-#undef MARKS_ARE
+#undef THE_MARK_IS
+}
+
+/* Wiping PINs is one transaction with others' changes, or one of its own: marks that are not written yet
+ * vouch for what is wiped, too. */
+static void test_pins_and_marks_to_come(void **state) {
+        World *w = *state;
+        CLEANUP(stored_user_clear) StoredUser u = { 0 };
+        const RecordMark mark = { 1, { 2, 3, 4, 5 } };
+        Known k = { 0 };
+        Error err = { 0 };
+        int64_t row;
+
+        world_open(w, "pins.db");
+        row = insert(w, 1, none);
+        assert_int_equal(store_user_by_row(w->store, row, &u, &err), STORE_LISTED);
+        assert_int_equal(user_set(&u.user, USER_FIELD_PERSONAL_PIN, "123"), 0);
+        assert_ok(store_begin(w->store, &err), err);
+        assert_ok(store_user_update(w->store, w->key, &u, mark, &err), err);
+        assert_ok(store_wipe_pins(w->store, &err), err);
+        assert_ok(store_commit(w->store, &err), err);
+        load(w, "a", &k);
+        assert_int_equal(k.list.count, 0);
+        known_clear(&k);
+        world_close(w);
+}
+
+/* ---- the log ---- */
+
+#define LOG_ACCOUNTS 2
+#define LOG_ROWS 3000
+
+typedef RecordMark LogModel[LOG_ACCOUNTS][LOG_ROWS];
+
+static void append_some(World *w, LogModel model, unsigned n, bool in_order) {
+        Error err = { 0 };
+
+        for (unsigned i = 0; i < n; i++) {
+                unsigned account = below(LOG_ACCOUNTS);
+                unsigned row = in_order ? i % LOG_ROWS : below(LOG_ROWS);
+                RecordMark mark = { chance(80) ? 1 + below(16384) : 0,
+                                    { below(1 << 16), i, row, 1 } };
+
+                if (chance(1))
+                        mark.len += 16384; /* which none has */
+                model[account][row] = mark;
+                assert_ok(store_user_mark(w->store, w->key + account, row + 1, mark, &err), err);
+        }
+}
+
+/* Whoever is in the list, also while it is loaded, has the mark that counts; model NULL: it is not known. */
+static void load_log(World *w, LogModel model, unsigned account, Known *k) {
+        Error err = { 0 };
+
+        assert_ok(known_begin(k, w->store, w->key + account, "a", &err), err);
+        while (k->state == KNOWN_LOADING) {
+                assert_ok(known_load(k, w->store, &err), err);
+                for (size_t i = 0; i < k->list.count && model; i++)
+                        assert_memory_equal(&k->list.users[i].mark,
+                                            &model[account][k->list.users[i].row - 1],
+                                            sizeof(RecordMark));
+        }
+        assert_int_equal(k->state, KNOWN_LOADED);
+}
+
+/* The list is what the model has, in order of row. */
+static void check_log(World *w, LogModel model, unsigned account, bool *ret_long) {
+        Known k = { 0 };
+        size_t n = 0;
+
+        load_log(w, model, account, &k);
+        for (unsigned row = 0; row < LOG_ROWS; row++) {
+                const RecordMark *mark = &model[account][row];
+                const RecordMark found = known_mark_of(&k, row + 1);
+
+                if (mark->len == 0 || mark->len > 16384) {
+                        assert_int_equal(found.len, 0);
+                        continue;
+                }
+                assert_memory_equal(&found, mark, sizeof found);
+                assert_true(n < k.list.count && k.list.users[n].row == row + 1);
+                n++;
+        }
+        assert_int_equal(k.list.count, n);
+        *ret_long = k.is_long;
+        known_clear(&k);
+}
+
+/* busy: others write before and after. */
+static void shorten(World *w, LogModel model, unsigned account, bool busy) {
+        Known k = { 0 };
+        Error err = { 0 };
+        bool is_long = true;
+
+        load_log(w, model, account, &k);
+        assert_ok(store_begin(w->store, &err), err);
+        if (busy)
+                append_some(w, model, below(200), false);
+        assert_ok(known_rebase(&k, w->store, &err), err);
+        if (busy)
+                append_some(w, model, below(200), false);
+        assert_ok(store_commit(w->store, &err), err);
+        known_clear(&k);
+        if (model)
+                check_log(w, model, account, &is_long);
+        assert_true(busy || !model || !is_long);
+}
+
+/* Entries of two accounts come in any order, some are taken back, and the log is shortened when it is
+ * long: the last one of each row counts. */
+static void test_log(void **state) {
+        static LogModel model, before;
+        World *w = *state;
+        unsigned shortened = 0;
+        Error err = { 0 };
+
+        seed = 1;
+        memset(model, 0, sizeof model);
+        world_open(w, "log.db");
+        append_some(w, model, 3, false); /* each a transaction of its own */
+        for (unsigned round = 0; round < 120; round++) {
+                unsigned account = below(LOG_ACCOUNTS);
+                bool is_long;
+
+                memcpy(before, model, sizeof before);
+                assert_ok(store_begin(w->store, &err), err);
+                if (round == 0)
+                        append_some(w, model, 2 * LOG_ROWS, true);
+                append_some(w, model, below(chance(20) ? 1000 : 30), chance(20));
+                if (chance(50)) /* what is not committed yet is there, too */
+                        check_log(w, model, account, &is_long);
+                if (chance(30)) {
+                        store_rollback(w->store);
+                        memcpy(model, before, sizeof before);
+                        if (chance(50)) /* the next one begins at once */
+                                continue;
+                } else
+                        assert_ok(store_commit(w->store, &err), err);
+                for (account = 0; account < LOG_ACCOUNTS; account++) {
+                        check_log(w, model, account, &is_long);
+                        if (is_long) {
+                                shorten(w, model, account, chance(50));
+                                shortened++;
+                        }
+                }
+        }
+        assert_in_range(shortened, 10, 120);
+        for (unsigned account = 0; account < LOG_ACCOUNTS; account++)
+                shorten(w, model, account, false);
+
+        /* all of them are told anew: the base is not looked at */
+        append_some(w, model, 4 * LOG_ROWS, false);
+        for (unsigned account = 0; account < LOG_ACCOUNTS; account++) {
+                Known k = { 0 };
+
+                load_log(w, model, account, &k);
+                assert_int_equal(k.base_upto, 0);
+                assert_true(k.is_long);
+                known_clear(&k);
+                shorten(w, NULL, account, false);
+        }
+        world_close(w);
+}
+
+/* Few entries in each segment take long to read, too. */
+static void test_many_short_segments(void **state) {
+        World *w = *state;
+        const RecordMark mark = { 1, { 2, 3, 4, 5 } };
+        Known k = { 0 };
+        Error err = { 0 };
+        int64_t segments = 0;
+
+        world_open(w, "short.db");
+        for (unsigned i = 0; i < 72; i++)
+                assert_ok(store_user_mark(w->store, w->key, i % 60 + 1, mark, &err), err);
+        load_log(w, NULL, 0, &k);
+        assert_true(k.is_long);
+        assert_ok(known_rebase(&k, w->store, &err), err);
+        assert_ok(store_number(w->store, "SELECT count(*) FROM mark_data", &segments, &err), err);
+        assert_int_equal(segments, 1);
+        load_log(w, NULL, 0, &k);
+        assert_int_equal(k.list.count, 60);
+        assert_false(k.is_long);
+        known_clear(&k);
+        world_close(w);
+}
+
+/* Marks that are taken away while the list is loaded do not come back. */
+static void test_taken_away(void **state) {
+        World *w = *state;
+        const RecordMark mark = { 1, { 2, 3, 4, 5 } };
+        Known k = { 0 };
+        Error err = { 0 };
+        int64_t segments = -1;
+
+        world_open(w, "taken.db");
+        (void) insert(w, 1, mark);
+        load_log(w, NULL, 0, &k);
+        assert_int_equal(k.list.count, 1);
+        sql(w, "UPDATE user_data SET display_name = 'by hand'");
+        assert_ok(known_rebase(&k, w->store, &err), err);
+        assert_ok(store_number(w->store, "SELECT count(*) FROM mark_data", &segments, &err), err);
+        assert_int_equal(segments, 0);
+        known_clear(&k);
+        world_close(w);
+}
+
+/* A log that makes no sense is not taken for one: what it lacks may be that a mark does not hold. */
+static void test_damaged_log(void **state) {
+        static const char *const cases[] = {
+                "UPDATE mark_data SET marks = x'00'",
+                "UPDATE mark_data SET marks = x''",
+                "UPDATE mark_data SET marks = zeroblob(25)",
+                "UPDATE mark_data SET marks = zeroblob(4056)",
+        };
+        World *w = *state;
+        const RecordMark mark = { 1, { 2, 3, 4, 5 } };
+
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                Known k = { 0 };
+                Error err = { 0 };
+                char text[160];
+
+                world_open(w, "damaged.db");
+                assert_ok(store_user_mark(w->store, w->key, 1, mark, &err), err);
+                assert_int_equal(sqlite3_exec(w->store->db, cases[i], NULL, NULL, NULL) & 0xff,
+                                 SQLITE_CONSTRAINT);
+                (void) snprintf(text, sizeof text, "PRAGMA ignore_check_constraints = ON; %s",
+                                cases[i]);
+                sql(w, text);
+                assert_ok(known_begin(&k, w->store, w->key, "a", &err), err);
+                assert_int_equal(known_load(&k, w->store, &err), -EUCLEAN);
+                assert_non_null(strstr(err.msg, "mark_data"));
+                known_clear(&k);
+                sql(w, "DELETE FROM mark_data"); /* as the message says */
+                load_log(w, NULL, 0, &k);
+                assert_int_equal(k.list.count, 0);
+                known_clear(&k);
+                world_close(w);
+        }
 }
 
 /* ---- histories ---- */
@@ -350,17 +607,6 @@ typedef struct Listing {
         char text[RECORDS][256];
         size_t n;
 } Listing;
-
-static unsigned seed;
-
-static unsigned below(unsigned n) {
-        seed = seed * 1664525 + 1013904223;
-        return (seed >> 8) % n;
-}
-
-static bool chance(unsigned percent) {
-        return below(100) < percent;
-}
 
 static void live(Person *p) {
         p->name += chance(10);
@@ -565,8 +811,7 @@ static char *dump(World *w) {
                         for (int i = 0; i < sqlite3_column_count(st); i++) {
                                 const char *cell = (const char *) sqlite3_column_text(st, i);
 
-                                if (strcmp(sqlite3_column_name(st, i), "mark") != 0)
-                                        (void) fprintf(f, "%s|", cell ? cell : "-");
+                                (void) fprintf(f, "%s|", cell ? cell : "-");
                         }
                         (void) fputc('\n', f);
                 }
@@ -677,13 +922,10 @@ static void test_histories(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_table),
-                T(test_long_records),
-                T(test_expected),
-                T(test_marks_go),
-                T(test_calls_that_change),
-                T(test_histories),
-                T(test_latecomers_are_recognised),
+                T(test_table),       T(test_long_records),        T(test_expected),
+                T(test_marks_go),    T(test_calls_that_change),   T(test_pins_and_marks_to_come),
+                T(test_log),         T(test_many_short_segments), T(test_taken_away),
+                T(test_damaged_log), T(test_histories),           T(test_latecomers_are_recognised),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,7 +108,7 @@ static void leave(World *w, int a, int p, StoredUser *u, bool quiet) {
         Error err = { 0 };
 
         u->dates.removed_at = w->now;
-        assert_ok(store_user_update(w->store, u, &err), err);
+        assert_ok(store_user_update(w->store, w->account[a], u, (RecordMark){ 0 }, &err), err);
         w->quiet[a][p] = quiet;
         if (!quiet)
                 tell(w, a, USER_CHANGE_REMOVED, &u->user, NULL, &before, &u->dates);
@@ -125,7 +125,7 @@ static void come_or_change(World *w, int a, StoredUser *u, bool former, bool qui
                 return;
         fresh.dates.removed_at = TIME_NONE;
         fresh.dates.last_changed_at = w->now;
-        assert_ok(store_user_update(w->store, &fresh, &err), err);
+        assert_ok(store_user_update(w->store, w->account[a], &fresh, (RecordMark){ 0 }, &err), err);
         if (!quiet)
                 tell(w, a, former ? USER_CHANGE_RETURNED : USER_CHANGE_UPDATED, &u->user,
                      &fresh.user, &u->dates, &fresh.dates);
@@ -298,7 +298,8 @@ static void test_filters_look_at_the_values_of_then(void **state) {
                                           i ? "Suspended" : "Registered"),
                                  0);
                 u.dates.last_changed_at = w.now;
-                assert_ok(store_user_update(w.store, &u, &err), err);
+                assert_ok(store_user_update(w.store, w.account[0], &u, (RecordMark){ 0 }, &err),
+                          err);
                 tell(&w, 0, USER_CHANGE_UPDATED, &old, &u.user, &before, &u.dates);
         }
         for (size_t i = 0; i < 3; i++) {

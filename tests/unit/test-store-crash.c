@@ -87,13 +87,13 @@ static int bring(Store *s, int64_t account, int64_t run, const char *id, bool su
         if (r >= 0 && suspend && !user_get(&u.user, USER_FIELD_USER_REGISTRATION_STATUS)) {
                 if (user_set(&u.user, USER_FIELD_USER_REGISTRATION_STATUS, "Suspended") < 0)
                         return -ENOMEM;
-                r = store_user_update(s, &u, err);
+                r = store_user_update(s, account, &u, (RecordMark){ 0 }, err);
                 if (r >= 0)
                         r = tell(s, account, run, EVENT_USER_SUSPENDED, id, last_seq, err);
         }
         if (r >= 0 && remove && u.dates.removed_at == TIME_NONE) {
                 u.dates.removed_at = T0;
-                r = store_user_update(s, &u, err);
+                r = store_user_update(s, account, &u, (RecordMark){ 0 }, err);
                 if (r >= 0)
                         r = tell(s, account, run, EVENT_USER_REMOVED, id, last_seq, err);
         }

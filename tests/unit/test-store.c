@@ -119,7 +119,7 @@ static void change(Fixture *f, int64_t row, const char *registration, int64_t no
         u.dates.removed_at = gone ? now : TIME_NONE;
         if (!gone)
                 u.dates.last_changed_at = now;
-        assert_ok(store_user_update(f->store, &u, &err), err);
+        assert_ok(store_user_update(f->store, f->account, &u, (RecordMark){ 0 }, &err), err);
 }
 
 static int64_t tell(Fixture *f, EventKind kind, const char *user_id, const char *old,
@@ -184,7 +184,7 @@ static void test_settings(void **state) {
         Fixture *f = *state;
 
         assert_string_equal(ask(f->store, "PRAGMA application_id"), "1380930388"); /* ROST */
-        assert_string_equal(ask(f->store, "PRAGMA user_version"), "3");
+        assert_string_equal(ask(f->store, "PRAGMA user_version"), "4");
         assert_string_equal(ask(f->store, "PRAGMA journal_mode"), "wal");
         assert_string_equal(ask(f->store, "PRAGMA synchronous"), "2");
         assert_string_equal(ask(f->store, "PRAGMA foreign_keys"), "1");
@@ -505,7 +505,8 @@ static void test_user_leaves_and_returns(void **state) {
         assert_string_equal(ask(f->store, "SELECT * FROM former_users"), "");
 
         u.row = 4711;
-        assert_int_equal(store_user_update(f->store, &u, &err), -ENOENT);
+        assert_int_equal(store_user_update(f->store, f->account, &u, (RecordMark){ 0 }, &err),
+                         -ENOENT);
         assert_int_equal(store_user_by_row(f->store, 4711, &u, &err), STORE_ABSENT);
         assert_int_equal(u.row, 4711); /* untouched */
 }
@@ -530,7 +531,8 @@ static void test_listed_rows(void **state) {
         for (size_t i = 0; i < N(row); i++, id[0]++)
                 row[i] = add(f, id, "Registered", T0);
         change(f, row[1], NULL, T0, true);
-        assert_ok(store_user_set_missing(f->store, row[2], 3, &err), err);
+        assert_ok(store_user_set_missing(f->store, f->account, row[2], 3, (RecordMark){ 0 }, &err),
+                  err);
 
         assert_ok(store_users_listed(f->store, f->account, -1, rows, 4, &n, &err), err);
         assert_int_equal(n, 4);
@@ -542,7 +544,9 @@ static void test_listed_rows(void **state) {
         assert_int_equal(n, 1);
         assert_ok(store_users_listed(f->store, f->account, row[5], rows, 4, &n, &err), err);
         assert_int_equal(n, 0);
-        assert_int_equal(store_user_set_missing(f->store, 4711, 1, &err), -ENOENT);
+        assert_int_equal(store_user_set_missing(f->store, f->account, 4711, 1, (RecordMark){ 0 },
+                                                &err),
+                         -ENOENT);
 }
 
 static void test_status_counts(void **state) {
@@ -596,7 +600,7 @@ static void test_wiped_pins_are_gone(void **state) {
 
         assert_ok(store_user_by_row(f->store, row, &u, &err), err);
         assert_int_equal(user_set(&u.user, USER_FIELD_PERSONAL_PIN, "4711-secret-0815"), 0);
-        assert_ok(store_user_update(f->store, &u, &err), err);
+        assert_ok(store_user_update(f->store, f->account, &u, (RecordMark){ 0 }, &err), err);
         assert_true(file_holds(f->path, "4711-secret-0815"));
         assert_ok(store_wipe_pins(f->store, &err), err);
         assert_false(file_holds(f->path, "4711-secret-0815"));
@@ -1051,12 +1055,16 @@ static void test_rollback_that_fails(void **state) {
         store_rollback(f->store);
         assert_true(store_in_transaction(f->store));
         assert_ok(store_begin(f->store, &err), err); /* joins */
-        assert_int_equal(store_user_set_missing(f->store, row, 1, &err), -EIO);
+        assert_int_equal(store_user_set_missing(f->store, f->account, row, 1, (RecordMark){ 0 },
+                                                &err),
+                         -EIO);
         assert_non_null(strstr(err.msg, "had not been undone"));
         assert_int_equal(store_commit(f->store, &err), -EIO);
 
         assert_int_equal(sqlite3_set_authorizer(f->store->db, NULL, NULL), SQLITE_OK);
-        assert_int_equal(store_user_set_missing(f->store, row, 1, &err), -EIO);
+        assert_int_equal(store_user_set_missing(f->store, f->account, row, 1, (RecordMark){ 0 },
+                                                &err),
+                         -EIO);
         assert_false(store_in_transaction(f->store));
         assert_int_equal(store_user_find(f->store, f->account, "u", 0, &u, &err), STORE_ABSENT);
         assert_ok(store_begin(f->store, &err), err);

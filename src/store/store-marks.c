@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Marks (store.h).  Beside the users, or in an index, each mark that changes would be on a page of its
+ * own; in the log those of a transaction share a page or few.  The entries are bytes in this machine's
+ * order: read on another, no length is one that a mark may have (daemon/known.c). */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "store/store-internal.h"
+
+_Static_assert(sizeof(MarkedRow) == 24, "an entry has no gaps, and is as long as the schema says");
+
+/* Segments have ids above this one, and up to that of the other part, or of the next account. */
+static int64_t before_first(int64_t account, StorePart part) {
+        return account << 32 | (int64_t) part << 31;
+}
+
+static int64_t last(int64_t account, StorePart part) {
+        return before_first(account, part) + INT32_MAX;
+}
+
+int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        const void *key;
+        int r = store_stmt(s, STMT_MARK_KEY, &st, err);
+
+        if (r >= 0)
+                r = store_step(s, st, "reading a key", err);
+        if (r < 0)
+                return r;
+        key = r == STMT_ROW ? sqlite3_column_blob(st, 0) : NULL;
+        if (!key || sqlite3_column_bytes(st, 0) != MARK_KEY_SIZE)
+                return error_set(err, -ENOENT, "the database %s has no key for marks", s->path);
+        memcpy(ret, key, MARK_KEY_SIZE);
+        return 0;
+}
+
+/* ---- writing ---- */
+
+int store_marks_flush(Store *s, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int64_t account = s->marks.account;
+        int size = (int) (s->marks.n * sizeof *s->marks.rows), r;
+
+        if (!store_in_transaction(s)) /* SQLite itself has rolled it back */
+                store_marks_drop(s);
+        if (s->marks.n == 0)
+                return 0;
+        r = store_stmt(s, STMT_MARKS_APPEND, &st, err);
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, before_first(account, STORE_LOG)) |
+            sqlite3_bind_int64(st, 2, last(account, STORE_LOG)) |
+            sqlite3_bind_blob(st, 3, s->marks.rows, size, SQLITE_STATIC))
+                return store_error(s, err, "writing marks");
+        r = store_write(s, st, "writing marks", err);
+        if (r >= 0)
+                store_marks_drop(s);
+        return r;
+}
+
+/* A row with a higher number never has a mark. */
+int store_user_mark(Store *s, int64_t account, int64_t row, RecordMark mark, Error *err) {
+        bool own = false;
+        int r;
+
+        if (row > UINT32_MAX)
+                return 0;
+        r = store_begin_own(s, &own, err);
+        if (r >= 0 && (s->marks.account != account || s->marks.n == STORE_SEGMENT))
+                r = store_marks_flush(s, err);
+        if (r < 0)
+                return store_end_own(s, own, r, err);
+        s->marks.account = account;
+        s->marks.rows[s->marks.n++] = (MarkedRow){ (uint32_t) row, mark };
+        return store_end_own(s, own, 0, err);
+}
+
+static int delete_segments(Store *s, int64_t after, int64_t upto, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_MARKS_DELETE, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, after) | sqlite3_bind_int64(st, 2, upto))
+                return store_error(s, err, "deleting marks");
+        return store_write(s, st, "deleting marks", err);
+}
+
+int store_marks_forget(Store *s, int64_t account, Error *err) {
+        if (!account || s->marks.account == account)
+                store_marks_drop(s);
+        return account ? delete_segments(s, before_first(account, STORE_BASE),
+                                         last(account, STORE_LOG), err)
+                       : delete_segments(s, 0, INT64_MAX, err);
+}
+
+static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_MARKS_PUT, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, id) |
+            sqlite3_bind_blob(st, 2, rows, (int) (n * sizeof *rows), SQLITE_STATIC))
+                return store_error(s, err, "writing marks");
+        return store_write(s, st, "writing marks", err);
+}
+
+static int rebase(Store *s, int64_t account, int64_t upto, const MarkedRow *rows, size_t n,
+                  Error *err) {
+        int64_t id = before_first(account, STORE_BASE);
+        int r = delete_segments(s, id, upto, err);
+
+        if (r < 0 || sqlite3_changes(s->db) == 0) /* somebody has taken them away meanwhile */
+                return r;
+        for (size_t at = 0; at < n && r >= 0; at += STORE_SEGMENT)
+                r = put_segment(s, ++id, rows + at, n - at < STORE_SEGMENT ? n - at : STORE_SEGMENT,
+                                err);
+        return r;
+}
+
+int store_marks_rebase(Store *s, int64_t account, int64_t upto, const MarkedRow *rows, size_t n,
+                       Error *err) {
+        bool own = false;
+        int r = store_begin_own(s, &own, err);
+
+        return r < 0 ? r : store_end_own(s, own, rebase(s, account, upto, rows, n, err), err);
+}
+
+/* ---- reading ---- */
+
+static int damaged(Store *s, int64_t id, Error *err) {
+        return error_set(err, -EUCLEAN,
+                         "the database %s is damaged: segment %" PRId64
+                         " of mark_data is none; restore a backup, or delete all rows of mark_data",
+                         s->path, id);
+}
+
+int store_marks_read(Store *s, int64_t account, StorePart part, int64_t *after, MarkedRow *rows,
+                     size_t max, size_t *ret_n, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        const int64_t most = (int64_t) (max / STORE_SEGMENT);
+        int64_t id = *after ? *after : before_first(account, part), segments = 0;
+        size_t n = 0;
+        int r = store_marks_flush(s, err);
+
+        if (r >= 0)
+                r = store_stmt(s, STMT_MARKS_READ, &st, err);
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, id) | sqlite3_bind_int64(st, 2, last(account, part)) |
+            sqlite3_bind_int64(st, 3, most))
+                return store_error(s, err, "reading marks");
+        while ((r = store_step(s, st, "reading marks", err)) == STMT_ROW) {
+                const void *blob = sqlite3_column_blob(st, 1);
+                size_t size = (size_t) sqlite3_column_bytes(st, 1);
+
+                id = sqlite3_column_int64(st, 0);
+                if (!blob || size % sizeof *rows || size > STORE_SEGMENT * sizeof *rows)
+                        return damaged(s, id, err);
+                memcpy(rows + n, blob, size);
+                n += size / sizeof *rows;
+                segments++;
+        }
+        if (r < 0)
+                return r;
+        *after = id;
+        *ret_n = n;
+        store_release_pages(s); /* the pages are not looked at again */
+        return segments == most ? STORE_MARKS_MORE : STORE_MARKS_END;
+}
+
+int store_marks_base_size(Store *s, int64_t account, size_t *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_MARKS_LAST, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, before_first(account, STORE_BASE)) |
+            sqlite3_bind_int64(st, 2, last(account, STORE_BASE)))
+                return store_error(s, err, "reading marks");
+        r = store_step(s, st, "reading marks", err);
+        if (r < 0)
+                return r;
+        *ret = (size_t) sqlite3_column_int64(st, 0) * STORE_SEGMENT;
+        return 0;
+}
