@@ -152,15 +152,14 @@ static void put_sentence(FILE *f, const Alert *a, const char *who) {
 
 char *alert_sentence(const Alert *a, bool minimal, char *out, size_t size) {
         CLEANUP_FREE char *text = NULL;
-        const char *type = event_types[rules[a->kind].raised_by].name;
         size_t len = 0;
         FILE *f = memstream_open(&text, &len);
 
         if (!f)
-                return text_clean(out, size, type, strlen(type));
+                return NULL;
         fprintf(f, "%s: ", or_unknown(a->account));
         put_sentence(f, a, user_label(or_unknown(a->user_id), a->primary_email, minimal));
         if (fclose(f) != 0)
-                return text_clean(out, size, type, strlen(type));
+                return NULL;
         return text_clean(out, size, text, len);
 }

@@ -41,5 +41,6 @@ EventMask alert_ended_by(AlertKind kind);
 #define ALERT_KEY_SIZE 256
 char *alert_key(const Alert *a, char *out, size_t size);
 
-/* "acme: ana@example.com is suspended", or "… is no longer suspended". Clean; returns out. */
+/* "acme: ana@example.com is suspended", or "… is no longer suspended". Clean; returns out, or NULL:
+ * out of memory. */
 char *alert_sentence(const Alert *a, bool minimal, char *out, size_t size);

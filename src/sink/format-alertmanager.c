@@ -31,11 +31,8 @@ static void put_labels(JsonText *j, const Alert *a) {
 }
 
 static void put_annotations(JsonText *j, const FormatSettings *settings, const Alert *a) {
-        char summary[1024];
-
         jsontext_open(j, "annotations", '{');
-        jsontext_string(j, "summary",
-                        alert_sentence(a, settings->minimal, summary, sizeof summary));
+        format_summary(j, settings, a);
         if (!settings->minimal)
                 put_label(j, "primary_email", a->primary_email);
         put_label(j, "error", a->error);

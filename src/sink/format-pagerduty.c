@@ -7,8 +7,6 @@
 #include "base/timefmt.h"
 #include "sink/format-internal.h"
 
-#define SUMMARY_SIZE 1024 /* "maximum permitted length: 1024 characters" */
-
 static const char *severity(const Alert *a) {
         int priority = event_types[alert_raised_by(a->kind)].priority;
 
@@ -34,11 +32,8 @@ static void put_details(JsonText *j, const FormatSettings *settings, const Alert
 }
 
 static void put_payload(JsonText *j, const FormatSettings *settings, const Alert *a) {
-        char summary[SUMMARY_SIZE];
-
         jsontext_open(j, "payload", '{');
-        jsontext_string(j, "summary",
-                        alert_sentence(a, settings->minimal, summary, sizeof summary));
+        format_summary(j, settings, a);
         jsontext_string(j, "source", a->account ? a->account : "rosterd");
         jsontext_string(j, "severity", severity(a));
         if (a->starts_at != TIME_NONE)

@@ -60,6 +60,15 @@ EventMask format_event_mask(const Format *f, EventMask selected) {
         return mask;
 }
 
+void format_summary(JsonText *j, const FormatSettings *settings, const Alert *a) {
+        char text[FORMAT_SUMMARY_SIZE];
+
+        if (alert_sentence(a, settings->minimal, text, sizeof text))
+                jsontext_string(j, "summary", text);
+        else
+                jsontext_raw(j, "summary", NULL); /* it fails */
+}
+
 char *format_more(size_t events, char out[static FORMAT_MORE_SIZE]) {
         (void) snprintf(out, FORMAT_MORE_SIZE, "… and %zu more event%s", events,
                         events == 1 ? "" : "s");

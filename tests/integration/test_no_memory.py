@@ -3,12 +3,17 @@
 say that all is well when it is not, and the next life must come to the same end.  ROSTERD_SEED chooses
 others, ROSTERD_CRASH_ALL=1 takes all."""
 
+import collections
+import json
 import os
 import random
+import re
+import time
 
 import pytest
-from crash import SANITIZED, Phase, Scenario, ledger, server  # noqa: F401
+from crash import SANITIZED, Image, Ledger, Phase, Scenario, ledger, server  # noqa: F401
 from emulator import Emulator
+from receiver import Receiver, answer
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers bring an allocator of their own")
 
@@ -66,13 +71,9 @@ def end_waits(scenario):
         roster.change_database("UPDATE sink_data SET next_attempt_at = NULL")
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("name", ["nothing", "changed"])
-def test_allocations_fail(scenario, tmp_path, name, part):
-    if name == "changed":
-        scenario.start()
-        scenario.change()
-    phase = Phase(scenario, name, None)
+def starve(phase, tmp_path, part, check=lambda: None):
+    """Lives of a phase whose allocations fail; check() is called after each, and the one that made good."""
+    scenario = phase.scenario
     rng = random.Random(int(os.environ.get("ROSTERD_SEED", part)))
     _, total = starved(phase, tmp_path)
     assert scenario.status == 0 and total > 1000
@@ -87,8 +88,91 @@ def test_allocations_fail(scenario, tmp_path, name, part):
             failed += scenario.status != 0
             end_waits(scenario)
             phase.check_recovery(lines)
+            check()
         except AssertionError as e:
             e.add_note(f"{row} allocations from {n} of {total}")
             raise
     print(f"{failed} of {len(chosen)} lives ended with an error")
     assert failed > len(chosen) / 4
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("name", ["nothing", "changed"])
+def test_allocations_fail(scenario, tmp_path, name, part):
+    if name == "changed":
+        scenario.start()
+        scenario.change()
+    starve(Phase(scenario, name, None), tmp_path, part)
+
+
+# ---- other formats ----
+
+# of which there is one each, so that none are summed up
+KINDS = {"events": "user.added, user.removed, user.returned, user.reinstated, user.invitation_failed"}
+KEYS = {"slack": KINDS, "teams": KINDS, "pagerduty": {"routing_key": "R0123456789ABCDEFGHIJKLMNOPQRSTU"}}
+FORMATS = ["alertmanager", "cloudevents", "pagerduty", "slack", "teams"]
+VARYING = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+( UTC|Z)?|evt_[0-9a-f]{32}|\"(run|seq)\": \d+"
+                     r"|\"sequence\": \"\d+\"")
+
+
+def parts(hook, body):
+    """What a body tells, each for itself: how much is in one depends on when it is sent."""
+    if hook == "alertmanager":
+        for alert in body:  # one that lasts ends later than now
+            lasts = alert["endsAt"] > time.strftime("%FT%TZ", time.gmtime())
+            yield {**alert, "endsAt": "later" if lasts else "now"}
+    elif hook == "slack":
+        yield from body["text"].split("\n")
+    elif hook == "teams":
+        for block in body["attachments"][0]["content"]["body"]:
+            yield block["inlines"][0]["text"]
+    else:
+        yield body
+
+
+class Bodies(Ledger):
+    """Takes down, too, what webhooks of other formats are told, without times and random ids."""
+
+    def clear(self):
+        super().clear()
+        self.told = collections.defaultdict(set)
+
+    def __call__(self, request):
+        hook = request.path.strip("/")
+        if hook not in FORMATS:
+            return super().__call__(request)
+        for part in parts(hook, request.json()):
+            with self.lock:
+                self.told[hook].add(VARYING.sub("*", json.dumps(part, sort_keys=True)))
+        return answer(200)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_other_formats(tmp_path, part, monkeypatch):
+    """Each is told what it would have been told, and nothing else."""
+    monkeypatch.setitem(Image.RUNNING, "sink_data", ("last_success_at",))  # what lasts is told without news, too
+    os.chmod(tmp_path, 0o750)
+    bodies = Bodies()
+    with Emulator(users=12) as chime, Receiver(bodies) as receiver:
+        scenario = Scenario(tmp_path, chime, bodies, receiver)
+        for name in FORMATS:
+            scenario.roster.webhooks[name] = {"url": f"http://127.0.0.1:{receiver.port}/{name}", "format": name,
+                                              "events": "user.*", **KEYS.get(name, {})}
+        scenario.roster.write_config()
+        scenario.start()
+        scenario.change()
+        phase = Phase(scenario, "changed", None)
+        told = dict(bodies.told)
+        assert sorted(told) == FORMATS
+        ended = [body for body in told["alertmanager"] if "is no longer suspended" in body]
+        begun = {body for body in told["alertmanager"] if "bob.baker1@" in body} - set(ended)
+        assert len(ended) == len(begun) == 1
+
+        def check():
+            for name in FORMATS:
+                untrue = bodies.told[name] - told[name]
+                assert not untrue, "\n".join([name, *sorted(untrue), "in place of", *sorted(told[name])])
+                lacks = told[name] - bodies.told[name] - begun  # told by an earlier life
+                assert not lacks, (name, lacks)
+
+        starve(phase, tmp_path, part, check)
