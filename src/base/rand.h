@@ -13,6 +13,7 @@ uint64_t random_below(uint64_t limit);
  * (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog.) */
 uint64_t backoff_full_jitter(uint64_t base_usec, uint64_t cap_usec, unsigned attempt);
 
-/* "evt_" and 32 hexadecimal digits of randomness, and a NUL. */
+/* "evt_" and 32 hexadecimal digits, of which 12 are the time in ms and 20 are random, and a NUL: ids that
+ * are made one after the other are neighbours in an index, so that they are written with few pages. */
 #define EVENT_ID_SIZE 37
 void random_event_id(char out[static EVENT_ID_SIZE]);

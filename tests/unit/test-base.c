@@ -311,6 +311,13 @@ static void test_event_id(void **state) {
         assert_memory_equal(a, "evt_", 4);
         assert_int_equal(strspn(a + 4, "0123456789abcdef"), 32);
         assert_string_not_equal(a, b);
+        for (int i = 0; i < 100; i++) { /* whatever comes later sorts later, and is another one */
+                (void) usleep(1500);
+                memcpy(b, a, sizeof b);
+                random_event_id(a);
+                assert_true(memcmp(b, a, 16) < 0);
+                assert_memory_not_equal(a + 16, b + 16, 20);
+        }
 }
 
 static void test_files(void **state) {
