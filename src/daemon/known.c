@@ -42,8 +42,8 @@ int known_begin(Known *k, Store *store, int64_t account, const char *context, Er
         int r = store_mark_key(store, fresh.secret, err);
 
         known_clear(k);
-        if (r == -ENOENT)
-                return 0;
+        if (r == -ENOENT) /* nor is anything of use that was written without it */
+                return store_marks_forget(store, account, err);
         if (r < 0)
                 return r;
         about = XXH3_128bits_withSecret(context, strlen(context), fresh.secret, MARK_KEY_SIZE);
@@ -101,7 +101,8 @@ static bool sort_log(KnownList *log) {
         }
         log->count -= first;
         memmove(log->users, log->users + first, log->count * sizeof *log->users);
-        qsort(log->users, log->count, sizeof *log->users, by_row);
+        if (!is_sorted(log))
+                qsort(log->users, log->count, sizeof *log->users, by_row);
         return true;
 }
 
@@ -129,10 +130,17 @@ static void merge_rest(Known *k) {
                 take_user(&k->list, &k->log.users[k->merged++]);
         free(k->log.users);
         k->log = (KnownList){ 0 };
+        k->state = KNOWN_LOADED;
 }
 
-/* All of the log is read.  One that has grown longer than the base, which is told anew then by all that
- * counts, goes without it: both would take memory twice. */
+/* There is no memory for the list: all go the slow way. */
+static int give_up(Known *k) {
+        known_clear(k);
+        return 0;
+}
+
+/* All of the log is read.  One that is about as long as the base, as when all have been told anew, goes
+ * without it: both would take memory twice. */
 static int begin_base(Known *k, Store *store, Error *err) {
         size_t base = 0;
         int r = store_marks_base_size(store, k->account, &base, err);
@@ -140,17 +148,17 @@ static int begin_base(Known *k, Store *store, Error *err) {
         if (r < 0)
                 return r;
         k->is_long = k->log.count > base / 8 + STORE_SEGMENT ||
-                     k->portions > k->log.count / PORTION + LOG_PORTIONS;
+                     k->portions > (base / 8 + k->log.count) / PORTION + LOG_PORTIONS;
         if (!sort_log(&k->log))
-                return -ENOMEM;
-        k->loading = KNOWN_BASE;
-        if (k->log.count < base)
+                return give_up(k);
+        k->log_read = true;
+        if (k->log.count < base - base / 8)
                 return 0;
         k->list = k->log;
         k->log = (KnownList){ 0 };
         for (size_t n = k->list.count, i = k->list.count = 0; i < n; i++)
                 take_user(&k->list, &k->list.users[i]);
-        k->loading = KNOWN_COUNT;
+        k->state = KNOWN_LOADED;
         return 0;
 }
 
@@ -159,7 +167,7 @@ static int load_log(Known *k, Store *store, Error *err) {
         int r;
 
         if (!reserve(&k->log, PORTION))
-                return -ENOMEM;
+                return give_up(k);
         r = store_marks_read(store, k->account, STORE_LOG, &k->upto, k->log.users + k->log.count,
                              PORTION, &n, err);
         if (r < 0)
@@ -178,42 +186,15 @@ static int load_base(Known *k, Store *store, Error *err) {
         if (r < 0)
                 return r;
         if (!reserve(&k->list, n + k->log.count - k->merged))
-                return -ENOMEM;
+                return give_up(k);
         merge(k, base, n);
-        if (r == STORE_MARKS_END) {
+        if (r == STORE_MARKS_END)
                 merge_rest(k);
-                k->loading = KNOWN_COUNT;
-        }
         return 0;
 }
 
-static int count_users(Known *k, Store *store, Error *err) {
-        int r = store_users_count_some(store, k->account, &k->counted, &k->listed, err);
-
-        if (r == STORE_COUNT_DONE)
-                k->state = KNOWN_LOADED;
-        return r;
-}
-
 int known_load(Known *k, Store *store, Error *err) {
-        int r = 0;
-
-        switch (k->loading) {
-        case KNOWN_LOG:
-                r = load_log(k, store, err);
-                break;
-        case KNOWN_BASE:
-                r = load_base(k, store, err);
-                break;
-        case KNOWN_COUNT:
-                r = count_users(k, store, err);
-                break;
-        }
-        if (r == -ENOMEM) { /* then all go the slow way */
-                known_clear(k);
-                return 0;
-        }
-        return r < 0 ? r : 0;
+        return k->log_read ? load_base(k, store, err) : load_log(k, store, err);
 }
 
 int known_rebase(Known *k, Store *store, Error *err) {

@@ -15,7 +15,8 @@
  *
  * A mark is a length and a keyed hash (XXH3, 128 bits).  The key is random and the database's own, mixed
  * with all that the meaning of the bytes depends on, so that marks made under other circumstances match
- * nothing.  Users take 24 bytes each, and 6 more once the listing comes in another order. */
+ * nothing.  Users take 24 bytes each, and 6 more once the listing comes in another order; while the list
+ * is made from a log, the log's entries as much again. */
 typedef struct KnownList {
         MarkedRow *users; /* in order of row, which mostly is that of the listing */
         size_t count, room;
@@ -33,12 +34,11 @@ typedef struct Known {
         unsigned char secret[MARK_KEY_SIZE];
 
         /* The log first, so that what is in the list holds while the base is read. */
-        enum { KNOWN_LOG, KNOWN_BASE, KNOWN_COUNT } loading;
+        bool log_read;
         KnownList log;           /* while the base is read */
         size_t portions, merged; /* of the log: that were read; entries that are in the list */
         int64_t upto, base_upto; /* log and base are read up to there */
         bool is_long;            /* the log is: known_rebase(), once all is loaded */
-        int64_t counted, listed; /* listed users, up to that row; and who has come since */
 } Known;
 
 /* Makes *k, which is overwritten, ready for known_load().  context: what else the meaning of the bytes

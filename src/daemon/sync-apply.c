@@ -108,8 +108,7 @@ static int bring_quietly(Sync *s, int64_t row, Error *err) {
 static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, Error *err) {
         int64_t now = time_now_ms();
         UserDates dates = { .first_seen_at = now, .last_changed_at = now };
-        int r = sync_arrivals_are_news(s) ? batch_write(s->world->batch, err)
-                                          : batch_write_quietly(s->world->batch, err);
+        int r = sync_arrivals_are_news(s) ? batch_write(s->world->batch, err) : 0;
 
         if (r < 0)
                 return r;
@@ -117,7 +116,6 @@ static int add_user(Sync *s, const User *u, RecordMark mark, int64_t *ret_row, E
         if (r < 0)
                 return r;
         s->counters.added++;
-        s->known.listed++;
         if (!sync_arrivals_are_news(s))
                 return bring_quietly(s, *ret_row, err);
         return sync_tell_user(s, USER_CHANGE_ADDED, NULL, u, NULL, &dates, now, err);
@@ -128,14 +126,10 @@ static int confirm_user(Sync *s, const StoredUser *old, RecordMark mark, Error *
         const RecordMark before = known_mark_of(&s->known, old->row);
         bool other = mark.len && memcmp(&before, &mark, sizeof mark) != 0;
         bool renews = other && before.len;
-        int r;
 
         if (old->missing == 0 && (!other || (renews && !s->confirms)))
                 return 0;
         s->confirmed += renews;
-        r = batch_write_quietly(s->world->batch, err);
-        if (r < 0)
-                return r;
         return old->missing
                        ? store_user_set_missing(s->world->store, s->key, old->row, 0, mark, err)
                        : store_user_mark(s->world->store, s->key, old->row, mark, err);
@@ -160,10 +154,9 @@ static int update_user(Sync *s, StoredUser *old, const User *u, RecordMark mark,
         r = store_user_amend(s->world->store, s->key, old, &fresh, mark, err);
         if (r < 0)
                 return r;
-        if (former) {
+        if (former)
                 s->counters.added++;
-                s->known.listed++;
-        } else
+        else
                 s->counters.changed++;
 
         if (former && !sync_arrivals_are_news(s))
@@ -204,8 +197,10 @@ void sync_drop_deferred(Sync *s) {
 int sync_apply_deferred(Sync *s, Error *err) {
         for (size_t i = 0; i < s->n_deferred; i++) {
                 CLEANUP(stored_user_clearp) StoredUser old = { 0 };
-                int r = store_user_by_row(s->world->store, s->deferred[i].row, &old, err);
+                int r = batch_write_quietly(s->world->batch, err);
 
+                if (r >= 0)
+                        r = store_user_by_row(s->world->store, s->deferred[i].row, &old, err);
                 if (r < 0)
                         return r;
                 r = update_user(s, &old, &s->deferred[i].user, (RecordMark){ 0 }, r == STORE_FORMER,
@@ -301,7 +296,10 @@ static int apply_read(Sync *s, const SourceRecord *record, RecordMark mark, Erro
 
         if (!s->config->store_personal_pin)
                 (void) user_set(&u, USER_FIELD_PERSONAL_PIN, NULL);
-        r = find_user(s, user_get(&u, USER_FIELD_USER_ID), &old, err);
+        /* Nobody else, who corrects a row by hand, writes between what is read and what comes of it. */
+        r = batch_write_quietly(s->world->batch, err);
+        if (r >= 0)
+                r = find_user(s, user_get(&u, USER_FIELD_USER_ID), &old, err);
         if (r < 0)
                 return r;
         if (r != STORE_ABSENT)

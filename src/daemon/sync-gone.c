@@ -79,15 +79,15 @@ static int remove_one(Sync *s, int64_t row, Error *err) {
         StoredUser u = { 0 };
         UserDates before;
         int64_t now = time_now_ms();
-        int r = store_user_by_row(s->world->store, row, &u, err);
+        int r = batch_write(s->world->batch, err); /* nobody else writes from here on */
 
+        if (r >= 0)
+                r = store_user_by_row(s->world->store, row, &u, err);
         if (r == STORE_LISTED) {
                 before = u.dates;
                 u.dates.removed_at = now;
                 u.missing = 0;
-                r = batch_write(s->world->batch, err);
-                if (r >= 0)
-                        r = store_user_update(s->world->store, s->key, &u, (RecordMark){ 0 }, err);
+                r = store_user_update(s->world->store, s->key, &u, (RecordMark){ 0 }, err);
                 if (r >= 0) {
                         s->counters.removed++;
                         r = sync_arrivals_are_news(s)
@@ -154,16 +154,15 @@ static size_t limit(const Sync *s) {
 int sync_gone_step(Sync *s, Error *err) {
         int r;
 
-        if (s->gone.after == 0) {
-                s->gone.listed = s->known.listed;
-                r = s->known.state == KNOWN_LOADED
-                            ? 0
-                            : store_users_count(s->world->store, s->key, &s->gone.listed, err);
-                if (r < 0)
-                        return r;
+        if (!s->gone.counted) {
+                r = store_users_count_some(s->world->store, s->key, &s->gone.after, &s->gone.listed,
+                                           err);
+                if (r != STORE_COUNT_DONE)
+                        return r < 0 ? r : SYNC_MORE;
+                s->gone.counted = true;
+                s->gone.after = -1;
                 s->gone.accepted = s->state.removals_accepted;
                 s->gone.limit = limit(s);
-                s->gone.after = -1;
         }
         if (s->gone.at == 0 && s->gone.after != INT64_MAX) {
                 r = scan(s, err);

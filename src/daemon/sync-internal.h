@@ -85,7 +85,8 @@ struct Sync {
         char skipped_why[160];
 
         struct {                 /* the search for who is gone */
-                int64_t after;   /* rows up to here were looked at */
+                bool counted;    /* users that were listed before, in portions */
+                int64_t after;   /* rows up to here were counted, then looked at */
                 int64_t listed;  /* users that were listed before */
                 int64_t missing; /* of those, due to be removed */
                 int64_t *rows;   /* the first of them, up to the limit */

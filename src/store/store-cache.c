@@ -8,6 +8,7 @@
 
 #include "store/store-internal.h"
 
+#define NARROW_KIB 1024
 #define USUAL_KIB 12288
 #define MANY_KIB 24576
 #define MANY 4096 /* users added since a run has ended */
@@ -26,6 +27,10 @@ int store_cache_init(Store *s, Error *err) {
 void store_cache_added(Store *s) {
         if (++s->added == MANY)
                 (void) set_size(s, MANY_KIB, NULL); /* else it is merely slower */
+}
+
+void store_cache_narrow(Store *s, bool narrow) {
+        (void) set_size(s, narrow ? NARROW_KIB : s->added >= MANY ? MANY_KIB : USUAL_KIB, NULL);
 }
 
 void store_cache_run_ended(Store *s) {

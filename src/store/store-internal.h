@@ -121,13 +121,11 @@ int store_write_row(Store *s, sqlite3_stmt *st, int64_t row, Error *err);
 
 /* ---- marks (store-marks.c) ---- */
 
-/* Writes what has been appended; before a commit.  A rollback drops it. */
+/* Writes what has been appended, before a commit; what was rolled back is dropped instead. */
 int store_marks_flush(Store *s, Error *err);
 static inline void store_marks_drop(Store *s) {
         s->marks.n = 0;
 }
-/* All of an account; 0: all that there are. */
-int store_marks_forget(Store *s, int64_t account, Error *err);
 
 /* ---- migrations (store-schema.c) ---- */
 
@@ -158,6 +156,8 @@ int store_cache_init(Store *s, Error *err);
 void store_cache_added(Store *s);
 void store_cache_run_ended(Store *s);
 void store_cache_committed(Store *s);
+/* While what is written is not looked at again, and a list of all users takes memory. */
+void store_cache_narrow(Store *s, bool narrow);
 
 /* ---- statements (store-stmt.c) ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Marks (store.h).  Beside the users, or in an index, each mark that changes would be on a page of its
- * own; in the log those of a transaction share a page or few.  The entries are bytes in this machine's
- * order: read on another, no length is one that a mark may have (daemon/known.c). */
+ * own; in the log those of a transaction share a page or few.  Rows and lengths are little-endian in the
+ * database, hashes as they come: those of a machine of the other kind match nothing. */
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -37,10 +38,22 @@ int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err
 
 /* ---- writing ---- */
 
+/* A segment as the database has it, for a parameter. */
+static int bind_segment(sqlite3_stmt *st, int pos, const MarkedRow *rows, size_t n) {
+        MarkedRow segment[STORE_SEGMENT];
+
+        for (size_t i = 0; i < n; i++) {
+                segment[i] = rows[i];
+                segment[i].row = htole32(rows[i].row);
+                segment[i].mark.len = htole32(rows[i].mark.len);
+        }
+        return sqlite3_bind_blob(st, pos, segment, (int) (n * sizeof *segment), SQLITE_TRANSIENT);
+}
+
 int store_marks_flush(Store *s, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int64_t account = s->marks.account;
-        int size = (int) (s->marks.n * sizeof *s->marks.rows), r;
+        int r;
 
         if (!store_in_transaction(s)) /* SQLite itself has rolled it back */
                 store_marks_drop(s);
@@ -51,7 +64,7 @@ int store_marks_flush(Store *s, Error *err) {
                 return r;
         if (sqlite3_bind_int64(st, 1, before_first(account, STORE_LOG)) |
             sqlite3_bind_int64(st, 2, last(account, STORE_LOG)) |
-            sqlite3_bind_blob(st, 3, s->marks.rows, size, SQLITE_STATIC))
+            bind_segment(st, 3, s->marks.rows, s->marks.n))
                 return store_error(s, err, "writing marks");
         r = store_write(s, st, "writing marks", err);
         if (r >= 0)
@@ -59,12 +72,12 @@ int store_marks_flush(Store *s, Error *err) {
         return r;
 }
 
-/* A row with a higher number never has a mark. */
+/* A row with another number never has a mark. */
 int store_user_mark(Store *s, int64_t account, int64_t row, RecordMark mark, Error *err) {
         bool own = false;
         int r;
 
-        if (row > UINT32_MAX)
+        if (row < 1 || row > UINT32_MAX)
                 return 0;
         r = store_begin_own(s, &own, err);
         if (r >= 0 && (s->marks.account != account || s->marks.n == STORE_SEGMENT))
@@ -101,8 +114,7 @@ static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Er
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, id) |
-            sqlite3_bind_blob(st, 2, rows, (int) (n * sizeof *rows), SQLITE_STATIC))
+        if (sqlite3_bind_int64(st, 1, id) | bind_segment(st, 2, rows, n))
                 return store_error(s, err, "writing marks");
         return store_write(s, st, "writing marks", err);
 }
@@ -110,10 +122,11 @@ static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Er
 static int rebase(Store *s, int64_t account, int64_t upto, const MarkedRow *rows, size_t n,
                   Error *err) {
         int64_t id = before_first(account, STORE_BASE);
-        int r = delete_segments(s, id, upto, err);
+        int r = delete_segments(s, upto - 1, upto, err);
 
         if (r < 0 || sqlite3_changes(s->db) == 0) /* somebody has taken them away meanwhile */
                 return r;
+        r = delete_segments(s, id, upto, err);
         for (size_t at = 0; at < n && r >= 0; at += STORE_SEGMENT)
                 r = put_segment(s, ++id, rows + at, n - at < STORE_SEGMENT ? n - at : STORE_SEGMENT,
                                 err);
@@ -125,7 +138,12 @@ int store_marks_rebase(Store *s, int64_t account, int64_t upto, const MarkedRow 
         bool own = false;
         int r = store_begin_own(s, &own, err);
 
-        return r < 0 ? r : store_end_own(s, own, rebase(s, account, upto, rows, n, err), err);
+        if (r < 0)
+                return r;
+        store_cache_narrow(s, true);
+        r = store_end_own(s, own, rebase(s, account, upto, rows, n, err), err);
+        store_cache_narrow(s, false);
+        return r;
 }
 
 /* ---- reading ---- */
@@ -160,7 +178,10 @@ int store_marks_read(Store *s, int64_t account, StorePart part, int64_t *after, 
                 if (!blob || size % sizeof *rows || size > STORE_SEGMENT * sizeof *rows)
                         return damaged(s, id, err);
                 memcpy(rows + n, blob, size);
-                n += size / sizeof *rows;
+                for (size_t end = n + size / sizeof *rows; n < end; n++) {
+                        rows[n].row = le32toh(rows[n].row);
+                        rows[n].mark.len = le32toh(rows[n].mark.len);
+                }
                 segments++;
         }
         if (r < 0)

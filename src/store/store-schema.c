@@ -229,27 +229,22 @@
 
 /* ---- version 4: marks are a log ---- */
 
-/* See store-marks.c.  The ids of an account are a range.  Who corrects a user by hand says nothing of
- * marks: the triggers take away all that the account has. */
-#define MARKS_OF(key) key " << 32 AND (" key " << 32) + 4294967295"
-#define FORGET_MARKS(key) " DELETE FROM mark_data WHERE id BETWEEN " MARKS_OF(key) ";"
-#define MARKS_4                                                                                    \
-        "DROP TRIGGER user_mark;"                                                                  \
-        "DROP INDEX user_listed;"                                                                  \
-        "ALTER TABLE user_data DROP COLUMN mark;"                                                  \
-        "CREATE INDEX user_listed ON user_data (account_key, row, missing, removed_at)"            \
-        " WHERE removed_at IS NULL;"                                                               \
-        "CREATE TABLE mark_data (id INTEGER PRIMARY KEY, marks BLOB NOT NULL"                      \
-        " CHECK (length(marks) BETWEEN 24 AND 4032 AND length(marks) % 24 = 0)) STRICT;"           \
-        "CREATE TRIGGER user_inserted AFTER INSERT ON user_data BEGIN" FORGET_MARKS(               \
-                "NEW.account_key") " END;"                                                         \
-                                   "CREATE TRIGGER user_updated AFTER UPDATE ON user_data "        \
-                                   "BEGIN" FORGET_MARKS("NEW.account_key") FORGET_MARKS(           \
-                                           "OLD.account_key") " END;"                              \
-                                                              "CREATE TRIGGER user_deleted AFTER " \
-                                                              "DELETE ON user_data "               \
-                                                              "BEGIN" FORGET_MARKS(                \
-                                                                      "OLD.account_key") " END;"
+/* See store-marks.c.  Who corrects a user by hand says nothing of marks: the triggers take away all that
+ * there are. */
+#define MARKS_4                                                                          \
+        "DROP TRIGGER user_mark;"                                                        \
+        "DROP INDEX user_listed;"                                                        \
+        "ALTER TABLE user_data DROP COLUMN mark;"                                        \
+        "CREATE INDEX user_listed ON user_data (account_key, row, missing, removed_at)"  \
+        " WHERE removed_at IS NULL;"                                                     \
+        "CREATE TABLE mark_data (id INTEGER PRIMARY KEY, marks BLOB NOT NULL"            \
+        " CHECK (length(marks) BETWEEN 24 AND 4032 AND length(marks) % 24 = 0)) STRICT;" \
+        "CREATE TRIGGER user_inserted AFTER INSERT ON user_data"                         \
+        " BEGIN DELETE FROM mark_data; END;"                                             \
+        "CREATE TRIGGER user_updated AFTER UPDATE ON user_data"                          \
+        " BEGIN DELETE FROM mark_data; END;"                                             \
+        "CREATE TRIGGER user_deleted AFTER DELETE ON user_data"                          \
+        " BEGIN DELETE FROM mark_data; END;"
 
 /* steps[n] takes version n to n + 1.  Append only: never edit one that has shipped, nor a macro
  * that it is made of (tests/unit/data/schema-v1.sql would say so). */

@@ -120,7 +120,7 @@ static int insert(Store *s, int64_t account, const User *u, const UserDates *dat
                 return r;
         *ret_row = sqlite3_last_insert_rowid(s->db);
         store_cache_added(s);
-        return mark.len ? store_user_mark(s, account, *ret_row, mark, err) : 0;
+        return store_user_mark(s, account, *ret_row, mark, err);
 }
 
 int store_user_insert(Store *s, int64_t account, const User *u, const UserDates *dates,

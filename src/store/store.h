@@ -179,10 +179,13 @@ int store_marks_read(Store *s, int64_t account, StorePart part, int64_t *after, 
                      size_t max, size_t *ret_n, Error *err);
 /* At most so many entries are in the base. */
 int store_marks_base_size(Store *s, int64_t account, size_t *ret, Error *err);
-/* Makes the n marks of rows, in order of row, the base, and drops the log up to upto, where
- * store_marks_read() has left it: they are what both come to.  Does nothing if no marks are left. */
+/* Makes the n marks of rows, in order of row, the base, and drops the log up to its segment upto, where
+ * store_marks_read() has left it: they are what both come to.  Does nothing if that segment is no longer
+ * there.  Nobody has written marks of the account since the log was read. */
 int store_marks_rebase(Store *s, int64_t account, int64_t upto, const MarkedRow *rows, size_t n,
                        Error *err);
+/* Drops all of an account; 0: all that there are. */
+int store_marks_forget(Store *s, int64_t account, Error *err);
 
 /* What was read is not looked at again for long: its pages give their memory back. */
 void store_release_pages(Store *s);

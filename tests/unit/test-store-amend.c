@@ -163,20 +163,6 @@ static void test_dates_and_missing(void **state) {
         }
 }
 
-/* A changed row may be written with the mark that it has, and keeps it. */
-static void test_same_mark(void **state) {
-        Fixture *f = *state;
-        CLEANUP(stored_user_clear) StoredUser old = { 0 }, fresh = { 0 };
-        Error err = { 0 };
-
-        assert_ok(store_user_by_row(f->store, f->row, &old, &err), err);
-        copy_user(&old.user, &fresh.user);
-        assert_int_equal(user_set(&fresh.user, USER_FIELD_DISPLAY_NAME, "Ana"), 0);
-        fresh.row = f->row;
-        fresh.dates = old.dates;
-        amend(f, &old, &fresh, last_mark(f));
-}
-
 static void test_unknown_row(void **state) {
         Fixture *f = *state;
         CLEANUP(stored_user_clear) StoredUser old = { 0 }, fresh = { 0 };
@@ -241,8 +227,10 @@ static void test_indexes(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_each_field),  T(test_dates_and_missing), T(test_same_mark),
-                T(test_unknown_row), T(test_indexes),
+                T(test_each_field),
+                T(test_dates_and_missing),
+                T(test_unknown_row),
+                T(test_indexes),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
