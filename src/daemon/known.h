@@ -8,6 +8,11 @@
 #include "base/error.h"
 #include "store/store.h"
 
+typedef struct KnownList {
+        MarkedRow *users; /* in order of row, which mostly is that of the listing */
+        size_t count, room;
+} KnownList;
+
 /* Users that are recognised by the bytes of their records, so that a record which is the same as last
  * time is neither parsed nor looked up, nor even scanned where it stands behind the same one as last
  * time.  The list is read during a run from the database's marks, and is never the truth: whoever is not
@@ -17,11 +22,6 @@
  * with all that the meaning of the bytes depends on, so that marks made under other circumstances match
  * nothing.  Users take 24 bytes each, and 6 more once the listing comes in another order; while the list
  * is made from a log, the log's entries as much again. */
-typedef struct KnownList {
-        MarkedRow *users; /* in order of row, which mostly is that of the listing */
-        size_t count, room;
-} KnownList;
-
 typedef struct Known {
         KnownList list;
         size_t next;     /* of the list: who is expected next */
