@@ -34,17 +34,14 @@ uint64_t backoff_full_jitter(uint64_t base_usec, uint64_t cap_usec, unsigned att
 
 void random_event_id(char out[static EVENT_ID_SIZE]) {
         const uint64_t ms = (uint64_t) time_now_ms() & UINT64_C(0xffffffffffff);
-        struct {
-                uint64_t a;
-                uint16_t b;
-        } v;
-        ssize_t got = getrandom(&v, sizeof v, 0); /* as above */
+        uint64_t v[2];
+        ssize_t got = getrandom(v, sizeof v, 0); /* as above */
         int n;
 
         assert(got == sizeof v);
         (void) got;
-        n = snprintf(out, EVENT_ID_SIZE, "evt_%012" PRIx64 "%016" PRIx64 "%04" PRIx16, ms, v.a,
-                     v.b);
+        n = snprintf(out, EVENT_ID_SIZE, "evt_%012" PRIx64 "%016" PRIx64 "%04" PRIx64, ms, v[0],
+                     v[1] & 0xffff);
 
         assert(n == EVENT_ID_SIZE - 1);
         (void) n;

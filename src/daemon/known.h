@@ -42,7 +42,7 @@ typedef struct Known {
 } Known;
 
 /* Makes *k, which is overwritten, ready for known_load().  context: what else the meaning of the bytes
- * depends on.  It stays KNOWN_OFF where the database has no key. */
+ * depends on.  It stays KNOWN_OFF where the database has no key, and the account's marks are dropped. */
 int known_begin(Known *k, Store *store, int64_t account, const char *context, Error *err);
 
 /* Loads one portion while k->state is KNOWN_LOADING. */

@@ -41,7 +41,6 @@ typedef enum StmtId {
         STMT_MARK_KEY,
         STMT_MARKS_READ,
         STMT_MARKS_LAST,
-        STMT_MARKS_APPEND,
         STMT_MARKS_PUT,
         STMT_MARKS_DELETE,
         STMT_RUN_OPEN,

@@ -50,23 +50,44 @@ static int bind_segment(sqlite3_stmt *st, int pos, const MarkedRow *rows, size_t
         return sqlite3_bind_blob(st, pos, segment, (int) (n * sizeof *segment), SQLITE_TRANSIENT);
 }
 
-int store_marks_flush(Store *s, Error *err) {
+static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int64_t account = s->marks.account;
+        int r = store_stmt(s, STMT_MARKS_PUT, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, id) | bind_segment(st, 2, rows, n))
+                return store_error(s, err, "writing marks");
+        return store_write(s, st, "writing marks", err);
+}
+
+/* The id of a part's last segment, or the one before its first. */
+static int last_segment(Store *s, int64_t account, StorePart part, int64_t *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_MARKS_LAST, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, before_first(account, part)) |
+            sqlite3_bind_int64(st, 2, last(account, part)))
+                return store_error(s, err, "reading marks");
+        r = store_step(s, st, "reading marks", err);
+        if (r >= 0)
+                *ret = sqlite3_column_int64(st, 0);
+        return r;
+}
+
+int store_marks_flush(Store *s, Error *err) {
+        int64_t id = 0;
         int r;
 
         if (!store_in_transaction(s)) /* SQLite itself has rolled it back */
                 store_marks_drop(s);
         if (s->marks.n == 0)
                 return 0;
-        r = store_stmt(s, STMT_MARKS_APPEND, &st, err);
-        if (r < 0)
-                return r;
-        if (sqlite3_bind_int64(st, 1, before_first(account, STORE_LOG)) |
-            sqlite3_bind_int64(st, 2, last(account, STORE_LOG)) |
-            bind_segment(st, 3, s->marks.rows, s->marks.n))
-                return store_error(s, err, "writing marks");
-        r = store_write(s, st, "writing marks", err);
+        r = last_segment(s, s->marks.account, STORE_LOG, &id, err);
+        if (r >= 0)
+                r = put_segment(s, id + 1, s->marks.rows, s->marks.n, err);
         if (r >= 0)
                 store_marks_drop(s);
         return r;
@@ -106,17 +127,6 @@ int store_marks_forget(Store *s, int64_t account, Error *err) {
         return account ? delete_segments(s, before_first(account, STORE_BASE),
                                          last(account, STORE_LOG), err)
                        : delete_segments(s, 0, INT64_MAX, err);
-}
-
-static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_MARKS_PUT, &st, err);
-
-        if (r < 0)
-                return r;
-        if (sqlite3_bind_int64(st, 1, id) | bind_segment(st, 2, rows, n))
-                return store_error(s, err, "writing marks");
-        return store_write(s, st, "writing marks", err);
 }
 
 static int rebase(Store *s, int64_t account, int64_t upto, const MarkedRow *rows, size_t n,
@@ -193,17 +203,11 @@ int store_marks_read(Store *s, int64_t account, StorePart part, int64_t *after, 
 }
 
 int store_marks_base_size(Store *s, int64_t account, size_t *ret, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_MARKS_LAST, &st, err);
+        int64_t id = 0;
+        int r = last_segment(s, account, STORE_BASE, &id, err);
 
         if (r < 0)
                 return r;
-        if (sqlite3_bind_int64(st, 1, before_first(account, STORE_BASE)) |
-            sqlite3_bind_int64(st, 2, last(account, STORE_BASE)))
-                return store_error(s, err, "reading marks");
-        r = store_step(s, st, "reading marks", err);
-        if (r < 0)
-                return r;
-        *ret = (size_t) sqlite3_column_int64(st, 0) * STORE_SEGMENT;
+        *ret = (size_t) (id - before_first(account, STORE_BASE)) * STORE_SEGMENT;
         return 0;
 }

@@ -105,11 +105,7 @@ static const char *const stmt_sql[STMT_COUNT] = {
         [STMT_MARK_KEY] = "SELECT key FROM mark_key_data WHERE id = 1",
         [STMT_MARKS_READ] = "SELECT id, marks FROM mark_data WHERE id > ?1 AND id <= ?2"
                             " ORDER BY id LIMIT ?3",
-        /* ids begin behind ?1 */
-        [STMT_MARKS_LAST] = "SELECT ifnull(max(id), ?1) - ?1 FROM mark_data"
-                            " WHERE id > ?1 AND id <= ?2",
-        [STMT_MARKS_APPEND] = "INSERT INTO mark_data (id, marks) SELECT ifnull(max(id), ?1) + 1, ?3"
-                              " FROM mark_data WHERE id > ?1 AND id <= ?2",
+        [STMT_MARKS_LAST] = "SELECT ifnull(max(id), ?1) FROM mark_data WHERE id > ?1 AND id <= ?2",
         [STMT_MARKS_PUT] = "INSERT INTO mark_data (id, marks) VALUES (?1, ?2)",
         [STMT_MARKS_DELETE] = "DELETE FROM mark_data WHERE id > ?1 AND id <= ?2",
 

@@ -597,13 +597,84 @@ static void test_no_memory_while_loading(void **state) {
         world_close(w);
 }
 
+static int64_t number(World *w, const char *text) {
+        int64_t n = -1;
+        Error err = { 0 };
+
+        assert_ok(store_number(w->store, text, &n, &err), err);
+        return n;
+}
+
+/* Without a key nothing is known, and what is noted without use is not kept. */
+static void test_without_a_key(void **state) {
+        World *w = *state;
+        Known k = { 0 };
+        Error err = { 0 };
+
+        world_open(w, "keyless.db");
+        (void) insert(w, 1, none);
+        sql(w, "DELETE FROM mark_key_data");
+        assert_int_equal(number(w, "SELECT count(*) FROM mark_data"), 1);
+        assert_ok(known_begin(&k, w->store, w->key, "a", &err), err);
+        assert_int_equal(k.state, KNOWN_OFF);
+        assert_int_equal(number(w, "SELECT count(*) FROM mark_data"), 0);
+        world_close(w);
+}
+
+/* Who is new has the mark that was given, or none, whoever had the row before; and other rows than 32 bits
+ * can name have none. */
+static void test_rows_of_marks(void **state) {
+        static const int64_t beyond[] = { 0, -1, -INT64_C(0xffffffff), INT64_C(0x100000001) };
+        World *w = *state;
+        const RecordMark mark = { 1, { 2, 3, 4, 5 } };
+        Known k = { 0 };
+        Error err = { 0 };
+
+        world_open(w, "rows.db");
+        assert_ok(store_user_mark(w->store, w->key, 1, mark, &err), err);
+        for (size_t i = 0; i < sizeof beyond / sizeof beyond[0]; i++)
+                assert_ok(store_user_mark(w->store, w->key, beyond[i], mark, &err), err);
+        load_log(w, NULL, 0, &k);
+        assert_int_equal(k.list.count, 1);
+        assert_int_equal(insert(w, 1, none), 1);
+        load_log(w, NULL, 0, &k);
+        assert_int_equal(k.list.count, 0);
+        known_clear(&k);
+        world_close(w);
+}
+
+/* The base is written beside a list of all users: SQLite does not keep all of it in memory, too. */
+static void test_memory_of_a_base(void **state) {
+        enum { USERS = 200000 };
+        static MarkedRow users[USERS];
+        World *w = *state;
+        Known k = { 0 };
+        Error err = { 0 };
+        int used = 0, most = 0;
+
+        for (uint32_t row = 0; row < USERS; row++)
+                users[row] = (MarkedRow){ row + 1, { 1, { row, 0, 0, 0 } } };
+        world_open(w, "narrow.db");
+        assert_ok(store_user_mark(w->store, w->key, 1, users[0].mark, &err), err);
+        load_log(w, NULL, 0, &k);
+        assert_ok(store_begin(w->store, &err), err);
+        assert_ok(store_marks_rebase(w->store, w->key, k.upto, users, USERS, &err), err);
+        assert_int_equal(sqlite3_db_status(w->store->db, SQLITE_DBSTATUS_CACHE_USED, &used, &most,
+                                           0),
+                         SQLITE_OK);
+        assert_in_range(used, 1, 2 << 20); /* of nearly 5 MiB */
+        assert_int_equal(number(w, "PRAGMA cache_size"), -12288);
+        assert_ok(store_commit(w->store, &err), err);
+        known_clear(&k);
+        world_close(w);
+}
+
 /* Marks that are taken away while the list is loaded do not come back. */
 static void test_taken_away(void **state) {
         World *w = *state;
         const RecordMark mark = { 1, { 2, 3, 4, 5 } };
         Known k = { 0 };
         Error err = { 0 };
-        int64_t segments = -1;
 
         world_open(w, "taken.db");
         (void) insert(w, 1, mark);
@@ -611,8 +682,7 @@ static void test_taken_away(void **state) {
         assert_int_equal(k.list.count, 1);
         sql(w, "UPDATE user_data SET display_name = 'by hand'");
         assert_ok(known_rebase(&k, w->store, &err), err);
-        assert_ok(store_number(w->store, "SELECT count(*) FROM mark_data", &segments, &err), err);
-        assert_int_equal(segments, 0);
+        assert_int_equal(number(w, "SELECT count(*) FROM mark_data"), 0);
         known_clear(&k);
         world_close(w);
 }
@@ -1056,6 +1126,9 @@ int main(void) {
                 T(test_log),
                 T(test_many_short_segments),
                 T(test_taken_away),
+                T(test_without_a_key),
+                T(test_rows_of_marks),
+                T(test_memory_of_a_base),
                 T(test_bytes_of_a_mark),
                 T(test_no_memory_while_loading),
                 T(test_damaged_log),
