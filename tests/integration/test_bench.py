@@ -23,14 +23,14 @@ needs_gnuplot = pytest.mark.skipif(not shutil.which("gnuplot"), reason="there is
 WITH_TLS = {"unchanged", "script", "changed", "import", "shuffled", "accounts"}
 
 
-def bench(folder, **settings):
+def bench(folder, script="sync.py", **settings):
     """One run, in a build directory that is the folder."""
     build = os.environ.get("abs_top_builddir", os.getcwd())
     for name in ("tests", "rosterd", "rosterctl"):
         (folder / name).symlink_to(os.path.join(build, name))
     env = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
     env.update(settings, abs_top_builddir=str(folder), PYTHONDONTWRITEBYTECODE="1")
-    return subprocess.run([sys.executable, str(BENCH / "sync.py")], env=env, stdin=subprocess.DEVNULL,
+    return subprocess.run([sys.executable, str(BENCH / script)], env=env, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=800, check=False)
 
 
@@ -48,6 +48,13 @@ def test_each_case_gives_a_figure(tmp_path):
     assert len(done.stdout.splitlines()) == len(seen) + 1
     xml.etree.ElementTree.parse(tmp_path / "bench.svg")
     assert result["versions"]["rosterd"] and result["machine"]["cores"]
+
+
+def test_the_floor_gives_a_figure_for_each_goal_that_is_missed(tmp_path):
+    done = bench(tmp_path, "floor.py", BENCH_USERS="2000", BENCH_ROUNDS="1")
+    assert done.returncode == 0, done.stderr
+    told = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert told == ["first import", "1% changed", "many accounts", "memory, 1,000 users"]
 
 
 def test_a_case_that_fails_is_told_of_and_takes_no_other_with_it(monkeypatch, capsys, tmp_path):
