@@ -65,3 +65,28 @@ def test_every_kind_of_change(scenario, part):
         "user.suspended", "user.invitation_failed", "user.updated", "user.reinstated",
         "user.returned", "user.added", "user.removed"}
     kill_everywhere(phase, part, rng)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_removals_that_are_held_and_accepted(scenario, part):
+    """Five of eleven are missing at once: that is told once and they stay.  They go once that is accepted,
+    which is spent only when all have gone."""
+    rng = seeded("sample of writes")
+    scenario.start()
+    scenario.roster.accounts["acme"]["max_removals"] = "2"
+    scenario.roster.write_config()
+    for user in scenario.chime.users()[3:8]:
+        scenario.chime.delete_user(user["UserId"])
+    phase = Phase(scenario, "missing", None)
+    assert [story[0] for story in phase.stories[-1:]] == ["sync.removals_held"]
+    assert sum(listed for _, listed, *_ in phase.users) == 11
+    kill_everywhere(phase, part, rng)
+
+    scenario.begin_from("missing")
+    scenario.roster.env = {}
+    scenario.roster.once()
+    scenario.roster.change_database("UPDATE account_data SET removals_accepted = held_removals")
+    phase = Phase(scenario, "accepted", None)
+    assert [story[0] for story in phase.stories[-5:]] == ["user.removed"] * 5
+    assert phase.image().tables["account_data"][0]["removals_accepted"] == 0
+    kill_everywhere(phase, part, rng)
