@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonread.h"
 #include "base/jsontext.h"
 #include "base/text.h"
 
@@ -20,20 +21,21 @@ static void json_put(json_object **o) {
 static int parse_object(const char *line, size_t len, json_object **ret, Error *err) {
         CLEANUP(json_put) json_object *o = NULL;
         json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
-        enum json_tokener_error what;
         size_t end;
+        int r;
 
         if (!tok)
                 return error_set(err, -ENOMEM, "out of memory");
         json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        o = json_tokener_parse_ex(tok, line, (int) len);
-        what = json_tokener_get_error(tok);
+        r = jsonread(tok, line, len, &o);
         end = json_tokener_get_parse_end(tok);
         json_tokener_free(tok);
 
-        while (what == json_tokener_success && end < len && strchr(" \t\r\n", line[end]))
+        if (r == -ENOMEM)
+                return error_set(err, r, "out of memory");
+        while (r >= 0 && end < len && strchr(" \t\r\n", line[end]))
                 end++;
-        if (what != json_tokener_success || end != len || !json_object_is_type(o, json_type_object))
+        if (r < 0 || end != len || !json_object_is_type(o, json_type_object))
                 return error_set(err, -EBADMSG, "the line is not one JSON object");
         *ret = take_ptr(o);
         return 0;
@@ -58,8 +60,7 @@ static char *format_line(json_object *o) {
         return line;
 }
 
-/* Takes over value; false: out of memory. */
-static bool put(json_object *o, const char *name, json_object *value) {
+bool control_put(json_object *o, const char *name, json_object *value) {
         if (o && value && json_object_object_add(o, name, value) == 0)
                 return true;
         (void) json_object_put(value);
@@ -203,25 +204,25 @@ static bool put_accounts(json_object *o, const ControlRequest *r) {
                         (void) json_object_put(take_ptr(list));
                 }
         }
-        return put(o, "accounts", list);
+        return control_put(o, "accounts", list);
 }
 
 char *control_request_format(const ControlRequest *r) {
         CLEANUP(json_put) json_object *o = json_object_new_object();
-        bool good = put(o, "request", json_object_new_string(verbs[r->verb].word));
+        bool good = control_put(o, "request", json_object_new_string(verbs[r->verb].word));
 
         if (r->database)
-                good = good && put(o, "database", json_object_new_string(r->database));
+                good = good && control_put(o, "database", json_object_new_string(r->database));
         if (r->account)
-                good = good && put(o, "account", json_object_new_string(r->account));
+                good = good && control_put(o, "account", json_object_new_string(r->account));
         if (r->webhook)
-                good = good && put(o, "webhook", json_object_new_string(r->webhook));
+                good = good && control_put(o, "webhook", json_object_new_string(r->webhook));
         if (r->from)
-                good = good && put(o, "from", json_object_new_int64(r->from));
+                good = good && control_put(o, "from", json_object_new_int64(r->from));
         if (r->n_accounts)
                 good = good && put_accounts(o, r);
         if (r->wait)
-                good = good && put(o, "wait", json_object_new_boolean(1));
+                good = good && control_put(o, "wait", json_object_new_boolean(1));
         return good ? format_line(o) : NULL;
 }
 
@@ -236,7 +237,7 @@ static const char *const answer_words[CONTROL_ANSWER_COUNT] = {
 char *control_answer_format(ControlAnswerKind kind, json_object *body) {
         CLEANUP(json_put) json_object *o = json_object_new_object();
 
-        return put(o, answer_words[kind], body) ? format_line(o) : NULL;
+        return control_put(o, answer_words[kind], body) ? format_line(o) : NULL;
 }
 
 int control_answer_parse(const char *line, size_t len, json_object **ret_body, Error *err) {
@@ -255,11 +256,20 @@ int control_answer_parse(const char *line, size_t len, json_object **ret_body, E
         return r < 0 ? r : error_set(err, -EBADMSG, "the line is no answer to a request");
 }
 
+json_object *control_figures(const ControlFigure *figures, size_t n) {
+        CLEANUP(json_put) json_object *o = json_object_new_object();
+
+        for (size_t i = 0; i < n; i++)
+                if (!control_put(o, figures[i].name, json_object_new_int64(figures[i].number)))
+                        return NULL;
+        return take_ptr(o);
+}
+
 json_object *control_error_json(const char *code, const char *message) {
         CLEANUP(json_put) json_object *o = json_object_new_object();
 
-        return put(o, "code", json_object_new_string(code)) &&
-                               put(o, "message", json_object_new_string(message))
+        return control_put(o, "code", json_object_new_string(code)) &&
+                               control_put(o, "message", json_object_new_string(message))
                        ? take_ptr(o)
                        : NULL;
 }
@@ -287,16 +297,17 @@ static const struct {
 
 json_object *control_account_json(const ControlAccount *a) {
         CLEANUP(json_put) json_object *o = json_object_new_object();
-        bool good = put(o, "account", json_object_new_string(a->account)) &&
-                    put(o, "state", json_object_new_string(state_words[a->state]));
+        bool good = control_put(o, "account", json_object_new_string(a->account)) &&
+                    control_put(o, "state", json_object_new_string(state_words[a->state]));
 
         for (size_t i = 0; i < N_NUMBERS; i++)
-                good = good && put(o, numbers[i].name,
+                good = good &&
+                       control_put(o, numbers[i].name,
                                    json_object_new_int64(
                                            *(const int64_t *) (const void *) ((const char *) a +
                                                                               numbers[i].offset)));
         if (a->error)
-                good = good && put(o, "error", json_object_new_string(a->error));
+                good = good && control_put(o, "error", json_object_new_string(a->error));
         return good ? take_ptr(o) : NULL;
 }
 

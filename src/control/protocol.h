@@ -74,6 +74,16 @@ char *control_answer_format(ControlAnswerKind kind, json_object *body);
 /* *ret_body is the caller's.  Returns a ControlAnswerKind, -EBADMSG or -ENOMEM. */
 int control_answer_parse(const char *line, size_t len, json_object **ret_body, Error *err);
 
+/* Adds a member, and takes over value, which may be NULL; so may o.  False: out of memory. */
+bool control_put(json_object *o, const char *name, json_object *value);
+
+/* A body of these numbers.  NULL: out of memory. */
+typedef struct ControlFigure {
+        const char *name;
+        int64_t number;
+} ControlFigure;
+json_object *control_figures(const ControlFigure *figures, size_t n);
+
 /* The body of an error.  NULL: out of memory. */
 json_object *control_error_json(const char *code, const char *message);
 

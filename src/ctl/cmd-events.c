@@ -75,10 +75,12 @@ static int log_row(Log *l, const Rows *rows, const Cell *cells, Error *err) {
         }
         r = record_copy(rows, cells, &row, err);
         if (r >= 0)
-                writer_row(l->table, (const Cell[]){ cell_text(record_get(&row, "time")),
-                                                     cell_text(record_get(&row, "account")),
-                                                     cell_text(record_get(&row, "type")),
-                                                     cell_text(event_row_sentence(&row, what)) });
+                r = event_row_sentence(&row, what, err);
+        if (r >= 0)
+                writer_row(l->table,
+                           (const Cell[]){ cell_text(record_get(&row, "time")),
+                                           cell_text(record_get(&row, "account")),
+                                           cell_text(record_get(&row, "type")), cell_text(what) });
         return r;
 }
 

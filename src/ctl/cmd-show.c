@@ -175,11 +175,13 @@ static int print_events(Ctl *c, Rows *owned, Error *err) {
 
         while (r >= 0 && (r = rows_next(rows, &cells, err)) == ROWS_ROW) {
                 r = record_copy(rows, cells, &event, err);
+                if (r >= 0)
+                        r = event_row_changes(&event, what, err);
                 if (r < 0)
                         return r;
                 writer_row(w, (const Cell[]){ cell_text(record_get(&event, "time")),
                                               cell_text(record_get(&event, "type")),
-                                              cell_text(event_row_changes(&event, what)) });
+                                              cell_text(what) });
         }
         if (r >= 0)
                 writer_end(w);

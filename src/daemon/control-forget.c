@@ -36,14 +36,11 @@ void control_forget_leave(Control *c, const Client *k) {
 }
 
 static json_object *figures(const StoreForget *work) {
-        json_object *o = json_object_new_object();
+        const ControlFigure all[] = { { "users", work->users },
+                                      { "events", work->events },
+                                      { "runs", work->runs } };
 
-        if (o) {
-                (void) json_object_object_add(o, "users", json_object_new_int64(work->users));
-                (void) json_object_object_add(o, "events", json_object_new_int64(work->events));
-                (void) json_object_object_add(o, "runs", json_object_new_int64(work->runs));
-        }
-        return o;
+        return control_figures(all, sizeof all / sizeof all[0]);
 }
 
 static void end(Forget *f, const Error *why) {

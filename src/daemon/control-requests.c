@@ -13,13 +13,6 @@
 
 /* ---- status ---- */
 
-static bool add(json_object *o, const char *name, json_object *value) {
-        if (o && value && json_object_object_add(o, name, value) == 0)
-                return true;
-        (void) json_object_put(value);
-        return false;
-}
-
 static json_object *accounts_json(const Control *c) {
         json_object *list = json_object_new_array();
         ScheduleView view;
@@ -42,11 +35,11 @@ static void handle_status(Client *k, const ControlRequest *r) {
         json_object *o = json_object_new_object();
 
         (void) r;
-        if (add(o, "version", json_object_new_string(PACKAGE_VERSION)) &&
-            add(o, "pid", json_object_new_int64(getpid())) &&
-            add(o, "config", json_object_new_string(c->config->path)) &&
-            add(o, "database", json_object_new_string(c->config->database)) &&
-            add(o, "accounts", accounts_json(c)))
+        if (control_put(o, "version", json_object_new_string(PACKAGE_VERSION)) &&
+            control_put(o, "pid", json_object_new_int64(getpid())) &&
+            control_put(o, "config", json_object_new_string(c->config->path)) &&
+            control_put(o, "database", json_object_new_string(c->config->database)) &&
+            control_put(o, "accounts", accounts_json(c)))
                 client_end(k, CONTROL_RESULT, o);
         else {
                 (void) json_object_put(o);
@@ -69,7 +62,6 @@ static bool find_account(Client *k, const char *name, size_t *ret_i, ScheduleVie
 
 static void handle_accept_removals(Client *k, const ControlRequest *r) {
         const SyncWorld *w = k->control->world;
-        json_object *o = NULL;
         ScheduleView view;
         Error err = { 0 };
         int64_t held = 0;
@@ -97,9 +89,7 @@ static void handle_accept_removals(Client *k, const ControlRequest *r) {
                  "%s: the removal of %" PRId64 " users was accepted, by uid %u", r->account, held,
                  (unsigned) k->uid);
         schedule_ask(k->control->schedule, i);
-        o = json_object_new_object();
-        (void) add(o, "held", json_object_new_int64(held));
-        client_end(k, CONTROL_RESULT, o);
+        client_end(k, CONTROL_RESULT, control_figures((ControlFigure[]){ { "held", held } }, 1));
 }
 
 /* ---- all of them ---- */

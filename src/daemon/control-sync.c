@@ -113,16 +113,12 @@ bool control_tell_progress(Control *c) {
 /* ---- ends ---- */
 
 static void end_watch(Client *k) {
-        json_object *o = json_object_new_object();
         Watch *w = take_ptr(k->watch);
+        const ControlFigure all[] = { { "accounts", (int64_t) w->n },
+                                      { "complete", (int64_t) w->complete } };
 
-        if (o) {
-                (void) json_object_object_add(o, "accounts", json_object_new_int64((int64_t) w->n));
-                (void) json_object_object_add(o, "complete",
-                                              json_object_new_int64((int64_t) w->complete));
-        }
         watch_free(w);
-        client_end(k, CONTROL_RESULT, o);
+        client_end(k, CONTROL_RESULT, control_figures(all, sizeof all / sizeof all[0]));
 }
 
 /* Ends are told in any case, whatever the backlog. */

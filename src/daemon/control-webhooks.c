@@ -70,10 +70,10 @@ static void on_answer(const HttpResult *res, void *userdata) {
                               t->webhook->name, host, a.reason);
                 return;
         }
-        o = json_object_new_object();
-        if (o) {
-                (void) json_object_object_add(o, "host", json_object_new_string(host));
-                (void) json_object_object_add(o, "status", json_object_new_int64(res->status));
+        o = control_figures((ControlFigure[]){ { "status", res->status } }, 1);
+        if (!control_put(o, "host", json_object_new_string(host))) {
+                (void) json_object_put(o);
+                o = NULL;
         }
         client_end(k, CONTROL_RESULT, o);
 }

@@ -2,7 +2,6 @@
 /* How a run ends in the database. */
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -36,13 +35,13 @@ static void schedule_next(Sync *s) {
         s->state.next_run_at = time_now_ms() + (int64_t) (s->result.next_run / USEC_PER_MSEC);
 }
 
-static int tell_object(Sync *s, EventKind kind, json_object *detail, Error *err) {
-        const char *text =
-                jsontext_of(detail, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-        int r = text ? sync_tell(s, kind, text, err) : error_set(err, -ENOMEM, "out of memory");
+static int tell_detail(Sync *s, EventKind kind, JsonText *detail, Error *err) {
+        CLEANUP_FREE char *text = NULL;
 
-        (void) json_object_put(detail);
-        return r;
+        jsontext_close(detail, '}');
+        if (jsontext_finish(detail, &text) < 0)
+                return error_set(err, -ENOMEM, "out of memory");
+        return sync_tell(s, kind, text, err);
 }
 
 static bool is(const char *value, const char *word) {
@@ -54,7 +53,7 @@ static int tell_baseline(Sync *s, Error *err) {
         StatusCount *counts = NULL;
         size_t n = 0;
         int64_t users = 0, suspended = 0, pending = 0, failed = 0;
-        json_object *detail;
+        CLEANUP(jsontext_clear) JsonText detail = { 0 };
         int r = store_status_counts(s->world->store, s->key, &counts, &n, err);
 
         if (r < 0)
@@ -70,30 +69,24 @@ static int tell_baseline(Sync *s, Error *err) {
         }
         status_counts_free(counts, n);
 
-        detail = json_object_new_object();
-        if (!detail)
-                return error_set(err, -ENOMEM, "out of memory");
-        (void) json_object_object_add(detail, "users", json_object_new_int64(users));
-        (void) json_object_object_add(detail, "suspended", json_object_new_int64(suspended));
-        (void) json_object_object_add(detail, "pending_invitations",
-                                      json_object_new_int64(pending));
-        (void) json_object_object_add(detail, "failed_invitations", json_object_new_int64(failed));
-        (void) json_object_object_add(detail, "rescoped", json_object_new_boolean(s->rescoped));
-        return tell_object(s, EVENT_SYNC_BASELINE, detail, err);
+        jsontext_open(&detail, NULL, '{');
+        jsontext_number(&detail, "users", users);
+        jsontext_number(&detail, "suspended", suspended);
+        jsontext_number(&detail, "pending_invitations", pending);
+        jsontext_number(&detail, "failed_invitations", failed);
+        jsontext_raw(&detail, "rescoped", s->rescoped ? "true" : "false");
+        return tell_detail(s, EVENT_SYNC_BASELINE, &detail, err);
 }
 
 static int tell_failures(Sync *s, EventKind kind, const char *error, Error *err) {
-        json_object *detail = json_object_new_object();
-        char since[TIME_TEXT_SIZE];
+        CLEANUP(jsontext_clear) JsonText detail = { 0 };
 
-        if (!detail)
-                return error_set(err, -ENOMEM, "out of memory");
-        time_format(s->state.failing_since, since);
+        jsontext_open(&detail, NULL, '{');
         if (error)
-                (void) json_object_object_add(detail, "error", json_object_new_string(error));
-        (void) json_object_object_add(detail, "failures", json_object_new_int64(s->state.failures));
-        (void) json_object_object_add(detail, "since", json_object_new_string(since));
-        return tell_object(s, kind, detail, err);
+                jsontext_string(&detail, "error", error);
+        jsontext_number(&detail, "failures", s->state.failures);
+        jsontext_time(&detail, "since", s->state.failing_since);
+        return tell_detail(s, kind, &detail, err);
 }
 
 static int replace_text(char **slot, const char *text, Error *err) {

@@ -5,10 +5,12 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/jsonread.h"
 #include "base/jsontext.h"
 #include "base/timefmt.h"
 #include "model/event.h"
 
+#define DEPTH_MAX 32    /* of a record: source/chime-record.c */
 #define IMAGE_SIZE 1024 /* of most users */
 #define CHANGES_SIZE 256
 
@@ -19,10 +21,11 @@ static void json_putp(json_object **o) {
 
 /* What the database has may have been written by others: it is read before it goes into an event. */
 static int add_json(JsonText *j, const char *key, const char *text) {
-        CLEANUP_JSON json_object *o = json_tokener_parse(text);
-        const char *plain =
-                o ? jsontext_of(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE) : NULL;
+        CLEANUP_JSON json_object *o = NULL;
+        const char *plain = NULL;
 
+        if (jsonread_text(text, DEPTH_MAX, &o) >= 0)
+                plain = jsontext_of(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
         if (!plain)
                 return -ENOMEM;
         jsontext_raw(j, key, plain);

@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/jsonread.h"
 #include "base/jsontext.h"
 #include "base/timefmt.h"
 #include "model/event.h"
@@ -15,16 +16,6 @@ static void json_putp(json_object **o) {
 
 /* A record is at most 32 deep (source/chime-record.c), and events wrap it in more levels. */
 #define DEPTH_MAX 64
-
-/* NULL where it is no JSON. */
-static json_object *parse(const char *text) {
-        json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
-        json_object *o = tok ? json_tokener_parse_ex(tok, text, -1) : NULL;
-
-        if (tok)
-                json_tokener_free(tok);
-        return o;
-}
 
 static int set_time(json_object *v, int64_t *ret) {
         if (!v) {
@@ -73,14 +64,16 @@ static int set_column(const char *column, json_object *v, User *u, UserDates *da
 }
 
 int event_undo(const char *changes, User *u, UserDates *dates) {
-        CLEANUP_JSON json_object *list = parse(changes);
+        CLEANUP_JSON json_object *list = NULL;
+        int r = jsonread_text(changes, DEPTH_MAX, &list);
 
+        if (r < 0)
+                return r;
         if (!json_object_is_type(list, json_type_array))
                 return -EBADMSG;
         for (size_t i = 0; i < json_object_array_length(list); i++) {
                 json_object *change = json_object_array_get_idx(list, i), *field = NULL,
                             *old = NULL;
-                int r;
 
                 if (!json_object_object_get_ex(change, "field", &field) ||
                     !json_object_object_get_ex(change, "old", &old) ||
@@ -94,15 +87,17 @@ int event_undo(const char *changes, User *u, UserDates *dates) {
 }
 
 int event_image_read(const char *image, User *u, UserDates *dates) {
-        CLEANUP_JSON json_object *o = parse(image);
+        CLEANUP_JSON json_object *o = NULL;
+        int r = jsonread_text(image, DEPTH_MAX, &o);
 
+        if (r < 0)
+                return r;
         if (!json_object_is_type(o, json_type_object))
                 return -EBADMSG;
         user_clear(u);
         *dates = (UserDates){ 0 };
         json_object_object_foreach(o, key, value) {
-                int r = set_column(key, value, u, dates);
-
+                r = set_column(key, value, u, dates);
                 if (r < 0)
                         return r;
         }

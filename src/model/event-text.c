@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonread.h"
 #include "base/memstream.h"
 #include "base/text.h"
 #include "model/event.h"
+
+#define DETAIL_DEPTH_MAX 32 /* what we write there has one level */
 
 static const char *or_none(const char *text) {
         return text ? text : "none";
@@ -28,11 +31,9 @@ static const char *word(json_object *o, const char *key) {
 
 /* False without memory. */
 static bool account_sentence(const Event *e, FILE *f) {
-        json_object *d;
+        json_object *d = NULL;
 
-        errno = 0; /* json-c 0.16 has no error of its own for this */
-        d = json_tokener_parse(e->detail ? e->detail : "{}");
-        if (!d && errno == ENOMEM)
+        if (e->detail && jsonread_text(e->detail, DETAIL_DEPTH_MAX, &d) == -ENOMEM)
                 return false;
         switch ((int) e->kind) {
         case EVENT_SYNC_BASELINE:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonread.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "base/timefmt.h"
@@ -210,9 +211,9 @@ int aws_keys_parse_json(const char *text, size_t len, AwsJsonShape shape, AwsKey
                 return error_set(err, -ENOMEM, "out of memory");
         json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
         /* with its NUL, so that a number at the end is over */
-        o = json_tokener_parse_ex(tok, text, (int) len + 1);
-        if (json_tokener_get_error(tok) != json_tokener_success)
-                r = error_set(err, -EBADMSG, "it is no JSON");
+        r = jsonread(tok, text, len + 1, &o);
+        if (r < 0)
+                r = error_set(err, r, r == -ENOMEM ? "out of memory" : "it is no JSON");
         else if (!json_object_is_type(o, json_type_object))
                 r = error_set(err, -EINVAL, "it is no JSON object");
         else

@@ -2,27 +2,17 @@
 #include "sink/stored.h"
 
 #include <errno.h>
-#include <stdbool.h>
+
+#include "base/jsonread.h"
 
 /* A record is at most 32 deep (source/chime-record.c), and events wrap it in two more levels. */
 #define DEPTH_MAX 64
 
 int stored_parse(const char *text, enum json_type type, json_object **ret) {
         CLEANUP_STORED json_object *o = NULL;
-        json_tokener *tok;
-        bool starved;
 
         *ret = NULL;
-        if (!text)
-                return 0;
-        tok = json_tokener_new_ex(DEPTH_MAX);
-        if (!tok)
-                return -ENOMEM;
-        errno = 0; /* json-c 0.16 has no error of its own for this */
-        o = json_tokener_parse_ex(tok, text, -1);
-        starved = !o && errno == ENOMEM;
-        json_tokener_free(tok);
-        if (starved)
+        if (text && jsonread_text(text, DEPTH_MAX, &o) == -ENOMEM)
                 return -ENOMEM;
         if (json_object_is_type(o, type))
                 *ret = take_ptr(o);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/jsonread.h"
 #include "base/jsontext.h"
 #include "base/memstream.h"
 #include "base/text.h"
@@ -35,9 +36,9 @@ static int out_of_memory(Error *err) {
  * caller.  -EBADMSG without a message, or -ENOMEM. */
 static int parse(const SourceRecord *bytes, json_object **ret) {
         static json_tokener *tok; /* kept from record to record: it owns a buffer that has grown */
-        json_object *o;
+        int r;
 
-        if (bytes->len > INT_MAX || !text_is_utf8(bytes->data, bytes->len))
+        if (!text_is_utf8(bytes->data, bytes->len))
                 return -EBADMSG; /* json-c lets overlong forms and surrogates through */
         if (!tok) {
                 tok = json_tokener_new_ex(RECORD_DEPTH_MAX);
@@ -45,15 +46,12 @@ static int parse(const SourceRecord *bytes, json_object **ret) {
                         return -ENOMEM;
                 json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         }
-        json_tokener_reset(tok);
-        o = json_tokener_parse_ex(tok, bytes->data, (int) bytes->len);
-        if (json_tokener_get_error(tok) != json_tokener_success ||
-            json_tokener_get_parse_end(tok) != bytes->len) {
-                (void) json_object_put(o);
+        r = jsonread(tok, bytes->data, bytes->len, ret);
+        if (r >= 0 && json_tokener_get_parse_end(tok) != bytes->len) {
+                (void) json_object_put(take_ptr(*ret));
                 return -EBADMSG;
         }
-        *ret = o;
-        return 0;
+        return r;
 }
 
 /* The text of a JSON string without NUL in it, borrowed; else NULL. */

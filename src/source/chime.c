@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonread.h"
 #include "base/jsontext.h"
 #include "base/memstream.h"
 #include "base/text.h"
@@ -144,7 +145,7 @@ static json_object *parse_body(const HttpResult *res) {
         json_object *o = NULL;
 
         if (tok && res->body_len <= 64u << 10)
-                o = json_tokener_parse_ex(tok, res->body, (int) res->body_len);
+                (void) jsonread(tok, res->body, res->body_len, &o); /* it may be anything */
         json_tokener_free(tok);
         return o;
 }

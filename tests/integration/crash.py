@@ -254,8 +254,8 @@ class Image:
 
     def stories(self):
         """The events without what differs from life to life, in order."""
-        return [tuple(e[name] for name in ("type", "user_id", "primary_email", "field", "old_value",
-                                           "new_value")) + (TIMES.sub("TIME", e["changes"] or ""),)
+        return [tuple(e[name] for name in ("type", "user_id", "primary_email", "field", "old_value", "new_value")) +
+                tuple(TIMES.sub("TIME", e[name] or "") for name in ("changes", "detail", "user_image"))
                 for e in self.events]
 
     def settled(self):

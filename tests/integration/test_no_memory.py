@@ -11,6 +11,7 @@ import re
 import time
 
 import pytest
+import rosterctl
 from crash import SANITIZED, Image, Ledger, Phase, Scenario, ledger, server  # noqa: F401
 from emulator import Emulator
 from receiver import Receiver, answer
@@ -71,19 +72,19 @@ def end_waits(scenario):
         roster.change_database("UPDATE sink_data SET next_attempt_at = NULL")
 
 
-def starve(phase, tmp_path, part, check=lambda: None):
+def starve(phase, tmp_path, part, check=lambda: None, least=1000, **settings):
     """Lives of a phase whose allocations fail; check() is called after each, and the one that made good."""
     scenario = phase.scenario
     rng = random.Random(int(os.environ.get("ROSTERD_SEED", part)))
-    _, total = starved(phase, tmp_path)
-    assert scenario.status == 0 and total > 1000
+    _, total = starved(phase, tmp_path, **settings)
+    assert scenario.status == 0 and total > least
     chosen = range(1 + part, total + 1, PARTS) if os.environ.get("ROSTERD_CRASH_ALL") else \
         rng.sample(range(1, total + 1), SAMPLE)
     failed = 0
     for n in chosen:
         row = rng.choice(IN_A_ROW)
         try:
-            lines, _ = starved(phase, tmp_path, FAIL_AT=n, FAIL_MORE=row - 1)
+            lines, _ = starved(phase, tmp_path, FAIL_AT=n, FAIL_MORE=row - 1, **settings)
             check_honest(phase)
             failed += scenario.status != 0
             end_waits(scenario)
@@ -103,6 +104,62 @@ def test_allocations_fail(scenario, tmp_path, name, part):
         scenario.start()
         scenario.change()
     starve(Phase(scenario, name, None), tmp_path, part)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_records_that_are_read_by_json_c(scenario, tmp_path, part):
+    """Whoever has members that rosterd does not know is read by a library that, without memory, leaves out
+    members and cuts strings."""
+    def odd(n, **more):
+        return {"Profile": {"Cost centre": f"{n}", "Badges": ["a", "b\u00e9" * 20]}, "DisplayName": f"Zo\u00eb {n}", **more}
+
+    for n, user in enumerate(scenario.chime.users()):
+        scenario.chime.patch_user(user["UserId"], odd(n))
+    scenario.start()
+    for n, user in enumerate(scenario.chime.users()):
+        scenario.chime.patch_user(user["UserId"], odd(n, Title="changed"))
+    scenario.change()
+    phase = Phase(scenario, "changed", None)
+    assert sum('"Badges"' in story[-1] for story in phase.stories) > 20
+    starve(phase, tmp_path, part, least=500, FAIL_BY="/libjson-c")
+
+
+# ---- rosterctl ----
+
+LASTED = re.compile(r"(\d+(ms|s|min|h|d) ?)+ *")  # since something began
+
+
+@pytest.mark.parametrize("command", [["show", "{email}"], ["show", "-f", "json", "{email}"], ["events"],
+                                     ["events", "-f", "json"], ["users"], ["export"], ["export", "--as-of", "now"],
+                                     ["runs"], ["query", "SELECT * FROM events"]], ids=" ".join)
+def test_rosterctl_says_all_or_fails(scenario, tmp_path, command):
+    """What has status 0 is whole."""
+    def asked(**settings):
+        env = {f"MALLOC_{name}": str(value) for name, value in settings.items()}
+        done = rosterctl.run("-d", scenario.roster.database, *command,
+                             env={"LD_PRELOAD": library(), "MALLOC_TELL": str(told), **env})
+        return done.returncode, LASTED.sub("*", done.stdout), done.stderr
+
+    told = tmp_path / "allocations"
+    for n, user in enumerate(scenario.chime.users()):  # in ASCII: without memory there is no locale
+        scenario.chime.patch_user(user["UserId"], DisplayName=f"N. {n}", Profile={"Badges": ["a", "b" * 40]})
+    scenario.start()
+    user = scenario.chime.users()[0]["UserId"]
+    for n in range(2):
+        scenario.chime.patch_user(user, DisplayName=f"Name {n}", Profile={"Badges": ["c" * 40, n]})
+        scenario.roster.once()
+    command = [word.format(email=scenario.roster.users()[user]["primary_email"]) for word in command]
+    whole = asked()
+    assert whole[0] == 0 and whole[2] == ""
+    total = int(told.read_text())
+    rng = random.Random(int(os.environ.get("ROSTERD_SEED", "0")))
+    last = list(range(max(1, total - 400), total + 1))  # before that it is mostly the database that is opened
+    for n in last if os.environ.get("ROSTERD_CRASH_ALL") else rng.sample(last, min(60, len(last))):
+        for more in (0, 4):
+            status, out, err = asked(FAIL_AT=n, FAIL_MORE=more)
+            where = f"{1 + more} allocations from {n} of {total}"
+            assert status in (0, 74), where
+            assert (out, err) == whole[1:] if status == 0 else err.count("\n") == 1, where
 
 
 # ---- other formats ----

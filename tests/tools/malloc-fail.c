@@ -3,6 +3,7 @@
  *
  *   MALLOC_FAIL_AT=N    the N-th one, counted from main(), the first is 1
  *   MALLOC_FAIL_MORE=M  and the M next ones
+ *   MALLOC_FAIL_BY=PART counts only those that are asked for by a library with this in its path
  *   MALLOC_TELL         file that is told, as text, how many there were when the program ended
  *
  * Two who crash without memory are left alone: libcurl 7.88 does not look whether libcrypto 3.0 could
@@ -27,6 +28,7 @@ typedef int StartMain(Main *main, int argc, char **argv, void (*init)(void), voi
 
 static bool counting;
 static unsigned long count, first, last;
+static const char *only;
 
 /* Whether what is called with this address belongs to the library. */
 static bool is_of(const void *caller, const char *library) {
@@ -39,7 +41,7 @@ static bool fails(const void *caller) {
         unsigned long n;
 
         if (!__atomic_load_n(&counting, __ATOMIC_RELAXED) || is_of(caller, "/libcurl") ||
-            is_of(caller, "/libcrypto"))
+            is_of(caller, "/libcrypto") || (only && !is_of(caller, only)))
                 return false;
         n = __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
         if (n < first || n > last)
@@ -91,6 +93,7 @@ int __libc_start_main(Main *main, int argc, char **argv, void (*init)(void), voi
 
         first = number("MALLOC_FAIL_AT");
         last = first + number("MALLOC_FAIL_MORE");
+        only = getenv("MALLOC_FAIL_BY");
         counting = true;
         return next(main, argc, argv, init, fini, rtld_fini, stack_end);
 }
