@@ -8,15 +8,22 @@
 
 #include "base/timefmt.h"
 
-uint64_t random_u64(void) {
-        uint64_t v;
-        ssize_t n;
-
+void random_fill(void *buf, size_t size) {
         /* Up to 256 bytes getrandom(2) is never cut short, and blocks only before the pool is
          * seeded at boot. */
-        n = getrandom(&v, sizeof v, 0);
-        assert(n == sizeof v);
-        (void) n;
+        for (size_t at = 0; at < size; at += 256) {
+                size_t n = size - at < 256 ? size - at : 256;
+                ssize_t got = getrandom((char *) buf + at, n, 0);
+
+                assert(got == (ssize_t) n);
+                (void) got;
+        }
+}
+
+uint64_t random_u64(void) {
+        uint64_t v;
+
+        random_fill(&v, sizeof v);
         return v;
 }
 
@@ -35,11 +42,9 @@ uint64_t backoff_full_jitter(uint64_t base_usec, uint64_t cap_usec, unsigned att
 void random_event_id(char out[static EVENT_ID_SIZE]) {
         const uint64_t ms = (uint64_t) time_now_ms() & UINT64_C(0xffffffffffff);
         uint64_t v[2];
-        ssize_t got = getrandom(v, sizeof v, 0); /* as above */
         int n;
 
-        assert(got == sizeof v);
-        (void) got;
+        random_fill(v, sizeof v);
         n = snprintf(out, EVENT_ID_SIZE, "evt_%012" PRIx64 "%016" PRIx64 "%04" PRIx64, ms, v[0],
                      v[1] & 0xffff);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* Bytes from the kernel. */
+void random_fill(void *buf, size_t size);
 
 /* Sixty-four bits from the kernel. */
 uint64_t random_u64(void);

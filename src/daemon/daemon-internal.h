@@ -8,6 +8,7 @@
 #include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/deliver.h"
+#include "daemon/mark-key.h"
 #include "daemon/report.h"
 #include "daemon/retention.h"
 #include "daemon/schedule.h"
@@ -19,6 +20,7 @@ typedef struct Daemon {
         int64_t *keys; /* of config->accounts, in the store */
         sd_event *event;
         Store *store;
+        MarkKey *mark_key; /* or NULL */
         Http *http;
         Credentials *credentials;
         Batch *batch;

@@ -38,6 +38,7 @@ static void daemon_clear(Daemon *d) {
         credentials_free(d->credentials);
         http_free(d->http);
         store_close(d->store);
+        mark_key_free(d->mark_key);
         sd_event_unref(d->event);
         free(d->keys);
         config_unref(d->config);
@@ -218,9 +219,18 @@ static int tidy_store(Daemon *d, Error *err) {
         return r;
 }
 
+static void open_mark_key(Daemon *d) {
+        Error err = { 0 };
+
+        if (mark_key_open(d->config->database, d->store, &d->mark_key, &err) < 0)
+                log_line(LOG_WARNING, NULL, NULL, "every user will be read anew at each run: %s",
+                         err.msg);
+}
+
 static int set_up(Daemon *d, Error *err) {
         int r = tidy_store(d, err);
 
+        open_mark_key(d);
         if (r >= 0)
                 r = daemon_bind_accounts(d->store, d->config, &d->keys, err);
         if (r >= 0)

@@ -39,13 +39,10 @@ int known_begin(Known *k, Store *store, int64_t account, const char *context, Er
         Known fresh = { .account = account, .state = KNOWN_LOADING };
         unsigned char mixed[sizeof(XXH128_hash_t)];
         XXH128_hash_t about;
-        int r = store_mark_key(store, fresh.secret, err);
 
         known_clear(k);
-        if (r == -ENOENT) /* nor is anything of use that was written without it */
+        if (store_mark_key(store, fresh.secret) < 0) /* nor is anything of use that is there */
                 return store_marks_forget(store, account, err);
-        if (r < 0)
-                return r;
         about = XXH3_128bits_withSecret(context, strlen(context), fresh.secret, MARK_KEY_SIZE);
         memcpy(mixed, &about, sizeof mixed);
         for (size_t i = 0; i < MARK_KEY_SIZE; i++)

@@ -38,7 +38,6 @@ typedef enum StmtId {
         STMT_USERS_COUNT,
         STMT_STATUS_COUNTS,
         STMT_PINS_WIPE,
-        STMT_MARK_KEY,
         STMT_MARKS_READ,
         STMT_MARKS_LAST,
         STMT_MARKS_PUT,
@@ -90,7 +89,10 @@ struct Store {
         int64_t first_appended; /* the first event of the open transaction; 0: it has none */
         unsigned added;         /* users, since a run has ended */
         bool shrinks;           /* the cache, with the next commit */
-        struct {                /* the end of a log of marks, which is not written yet */
+        struct {
+                const MarkSecret *secret; /* or NULL: there are no marks */
+
+                /* the end of a log, which is not written yet */
                 int64_t account;
                 size_t n;
                 MarkedRow rows[STORE_SEGMENT];

@@ -20,43 +20,43 @@ static int64_t last(int64_t account, StorePart part) {
         return before_first(account, part) + INT32_MAX;
 }
 
-int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        const void *key;
-        int r = store_stmt(s, STMT_MARK_KEY, &st, err);
+void store_marks_protect(Store *s, const MarkSecret *secret) {
+        s->marks.secret = secret;
+}
 
-        if (r >= 0)
-                r = store_step(s, st, "reading a key", err);
-        if (r < 0)
-                return r;
-        key = r == STMT_ROW ? sqlite3_column_blob(st, 0) : NULL;
-        if (!key || sqlite3_column_bytes(st, 0) != MARK_KEY_SIZE)
-                return error_set(err, -ENOENT, "the database %s has no key for marks", s->path);
-        memcpy(ret, key, MARK_KEY_SIZE);
+int store_mark_key(const Store *s, unsigned char ret[static MARK_KEY_SIZE]) {
+        if (!s->marks.secret)
+                return -ENOENT;
+        memcpy(ret, s->marks.secret->key, MARK_KEY_SIZE);
         return 0;
+}
+
+/* Without a secret there are none but empty ones. */
+static int convert(const Store *s, bool encipher, MarkedRow *rows, size_t n, Error *err) {
+        const MarkSecret *secret = s->marks.secret;
+
+        return secret ? secret->convert(secret->userdata, encipher, rows, n, err) : 0;
 }
 
 /* ---- writing ---- */
 
-/* A segment as the database has it, for a parameter. */
-static int bind_segment(sqlite3_stmt *st, int pos, const MarkedRow *rows, size_t n) {
-        MarkedRow segment[STORE_SEGMENT];
+static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        MarkedRow segment[STORE_SEGMENT]; /* as the database has it */
+        int r;
 
+        memcpy(segment, rows, n * sizeof *rows);
+        r = convert(s, true, segment, n, err);
+        if (r >= 0)
+                r = store_stmt(s, STMT_MARKS_PUT, &st, err);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < n; i++) {
-                segment[i] = rows[i];
                 segment[i].row = htole32(rows[i].row);
                 segment[i].mark.len = htole32(rows[i].mark.len);
         }
-        return sqlite3_bind_blob(st, pos, segment, (int) (n * sizeof *segment), SQLITE_TRANSIENT);
-}
-
-static int put_segment(Store *s, int64_t id, const MarkedRow *rows, size_t n, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_MARKS_PUT, &st, err);
-
-        if (r < 0)
-                return r;
-        if (sqlite3_bind_int64(st, 1, id) | bind_segment(st, 2, rows, n))
+        if (sqlite3_bind_int64(st, 1, id) |
+            sqlite3_bind_blob(st, 2, segment, (int) (n * sizeof *segment), SQLITE_STATIC))
                 return store_error(s, err, "writing marks");
         return store_write(s, st, "writing marks", err);
 }
@@ -188,6 +188,9 @@ int store_marks_read(Store *s, int64_t account, StorePart part, int64_t *after, 
                 if (!blob || size % sizeof *rows || size > STORE_SEGMENT * sizeof *rows)
                         return damaged(s, id, err);
                 memcpy(rows + n, blob, size);
+                r = convert(s, false, rows + n, size / sizeof *rows, err);
+                if (r < 0)
+                        return r;
                 for (size_t end = n + size / sizeof *rows; n < end; n++) {
                         rows[n].row = le32toh(rows[n].row);
                         rows[n].mark.len = le32toh(rows[n].mark.len);

@@ -246,6 +246,15 @@
         "CREATE TRIGGER user_deleted AFTER DELETE ON user_data"                          \
         " BEGIN DELETE FROM mark_data; END;"
 
+/* ---- version 5: the key of marks is not in the database ---- */
+
+/* Whoever may read the database could have tried which PIN makes the mark.  Nothing is left of the key. */
+#define MARKS_5                      \
+        "PRAGMA secure_delete = ON;" \
+        "DELETE FROM mark_data;"     \
+        "DROP TABLE mark_key_data;"  \
+        "PRAGMA secure_delete = FAST;"
+
 /* steps[n] takes version n to n + 1.  Append only: never edit one that has shipped, nor a macro
  * that it is made of (tests/unit/data/schema-v1.sql would say so). */
 static const char *const steps[] = {
@@ -253,6 +262,7 @@ static const char *const steps[] = {
         SINKS_2,
         MARKS_3,
         MARKS_4,
+        MARKS_5,
 };
 const Migrations store_migrations = { steps, sizeof steps / sizeof steps[0] };
 

@@ -102,7 +102,6 @@ static const char *const stmt_sql[STMT_COUNT] = {
                            " WHERE personal_pin IS NOT NULL AND account_key > 0 LIMIT ?1)",
 
         /* ---- marks ---- */
-        [STMT_MARK_KEY] = "SELECT key FROM mark_key_data WHERE id = 1",
         [STMT_MARKS_READ] = "SELECT id, marks FROM mark_data WHERE id > ?1 AND id <= ?2"
                             " ORDER BY id LIMIT ?3",
         [STMT_MARKS_LAST] = "SELECT ifnull(max(id), ?1) FROM mark_data WHERE id > ?1 AND id <= ?2",

@@ -12,7 +12,7 @@
 #include "store/store-read-internal.h"
 
 /* What is beside a database. */
-static const char *const suffixes[] = { "", "-wal", "-shm", "-journal", ".lock" };
+static const char *const suffixes[] = { "", "-wal", "-shm", "-journal", ".key", ".lock" };
 #define N_SUFFIXES (sizeof suffixes / sizeof suffixes[0])
 #define N_OF_SQLITE (N_SUFFIXES - 1)
 

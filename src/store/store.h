@@ -149,16 +149,26 @@ int store_users_count(Store *s, int64_t account, int64_t *ret, Error *err);
 
 /* ---- marks ---- */
 
-/* What marks of this database are made with; random, and of no use to anybody else. */
-#define MARK_KEY_SIZE 192
-/* -ENOENT: the database has none, or one of another size. */
-int store_mark_key(Store *s, unsigned char ret[static MARK_KEY_SIZE], Error *err);
-
 /* Words of 32 bits, which leave no gap. */
 typedef struct MarkedRow {
         uint32_t row;
         RecordMark mark;
 } MarkedRow;
+
+/* What marks are made with and kept by, which is not in the database: whoever may read that must not be able
+ * to try what a record may have said.  convert() enciphers or deciphers the hashes of so many rows, at most
+ * a segment; returns 0 or -ENOMEM. */
+#define MARK_KEY_SIZE 192
+typedef struct MarkSecret {
+        unsigned char key[MARK_KEY_SIZE];
+        int (*convert)(void *userdata, bool encipher, MarkedRow *rows, size_t n, Error *err);
+        void *userdata;
+} MarkSecret;
+
+/* Before anything is done with marks; without it there are none.  Borrowed. */
+void store_marks_protect(Store *s, const MarkSecret *secret);
+/* The secret's key; -ENOENT: there is none. */
+int store_mark_key(const Store *s, unsigned char ret[static MARK_KEY_SIZE]);
 
 /* The database keeps an account's marks as a base, in order of row, and a log of what has changed since,
  * in order of time: there the last entry of a row counts, and one without a mark says that it has none.

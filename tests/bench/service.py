@@ -65,7 +65,8 @@ class Service:
             self.template = self.roster()
             once(self.template)
         roster = self.roster(accounts, **settings)
-        shutil.copyfile(self.template.database, roster.database)
+        for suffix in ("", ".key"):
+            shutil.copyfile(self.template.database + suffix, roster.database + suffix)
         os.sync()  # whoever writes first would else pay for the copy
         return roster
 

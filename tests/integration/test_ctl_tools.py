@@ -390,7 +390,7 @@ def test_the_files_of_the_database_are_no_target(told, ctl, tmp_path, command):
     os.symlink(os.path.dirname(told.database), tmp_path / "folder")
     name = os.path.basename(told.database)
     there = sorted(os.listdir(os.path.dirname(told.database)))
-    for suffix in ("", "-wal", "-shm", "-journal", ".lock"):
+    for suffix in ("", "-wal", "-shm", "-journal", ".key", ".lock"):
         for path in (told.database + suffix, str(tmp_path / "folder" / (name + suffix))):
             assert "is the database itself" in ctl.fails(73, *command, path)
     os.link(told.database, tmp_path / "other-name")

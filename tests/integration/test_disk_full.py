@@ -267,7 +267,7 @@ def test_a_backup_has_no_room(scenario, small):
         assert done.returncode != 0 and len(done.stderr.splitlines()) == 1, done.stderr
         assert "No space left" in done.stderr and "copy.db" in done.stderr
         assert sorted(os.listdir(scenario.state)) == [
-            "filler", "roster.db", "roster.db-shm", "roster.db-wal", "roster.db.lock"]
+            "filler", "roster.db", "roster.db-shm", "roster.db-wal", "roster.db.key", "roster.db.lock"]
         small.end()
         assert ask(scenario, "--wait").returncode == 0
         done = rosterctl.run("--config", roster.config, "backup", str(scenario.state / "copy.db"))

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/timefmt.h"
+#include "daemon/mark-key.h"
 #include "daemon/sync-internal.h"
 #include "source/page-cut.h"
 #include "store/store-internal.h"
@@ -22,6 +24,7 @@
 typedef struct World {
         char path[64];
         Store *store;
+        MarkKey *mark_key;
         sd_event *event;
         Batch *batch;
         SyncWorld shared;
@@ -55,6 +58,7 @@ static void world_open(World *w, const char *name) {
                                    .max_removals = { .value = 6 } } };
         (void) snprintf(w->path, sizeof w->path, "%s/%s", dir, name);
         assert_ok(store_open(w->path, &w->store, &err), err);
+        assert_ok(mark_key_open(w->path, w->store, &w->mark_key, &err), err);
         assert_ok(store_accounts_apply(w->store, &identity, 1, &w->key, &err), err);
         assert_true(sd_event_new(&w->event) >= 0);
         assert_ok(batch_new(w->event, w->store, on_committed, on_lost, NULL, &w->batch, &err), err);
@@ -67,6 +71,7 @@ static void world_close(World *w) {
 
         batch_free(w->batch);
         store_close(w->store);
+        mark_key_free(w->mark_key);
         (void) sd_event_unref(w->event);
         idset_clear(&w->memory.contested);
         (void) snprintf(command, sizeof command, "rm -f %s*", w->path);
@@ -287,8 +292,6 @@ static void test_marks_go(void **state) {
                 { "UPDATE user_data SET removed_at = '2026-01-01T00:00:00.000Z'", false },
                 { "DELETE FROM user_data", false },
                 { "UPDATE user_data SET row = row + 5000000000", false },
-                { "DELETE FROM mark_key_data", false },
-                { "UPDATE mark_key_data SET key = x'00'", false },
                 { "UPDATE account_data SET last_error = 'x'", true },
         };
         World *w = *state;
@@ -561,6 +564,20 @@ static void test_many_short_segments(void **state) {
         world_close(w);
 }
 
+/* The first one that there is. */
+static RecordMark mark_in_database(World *w) {
+        sqlite3_stmt *st = NULL;
+        MarkedRow entry;
+
+        assert_int_equal(sqlite3_prepare_v2(w->store->db, "SELECT marks FROM mark_data", -1, &st,
+                                            NULL),
+                         SQLITE_OK);
+        assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+        memcpy(&entry, sqlite3_column_blob(st, 0), sizeof entry);
+        (void) sqlite3_finalize(st);
+        return entry.mark;
+}
+
 /* Rows and lengths are the same on any machine, and a hash of the other kind matches nothing. */
 static void test_bytes_of_a_mark(void **state) {
         World *w = *state;
@@ -576,6 +593,53 @@ static void test_bytes_of_a_mark(void **state) {
                                &fits, &err),
                   err);
         assert_int_equal(fits, 1);
+        world_close(w);
+}
+
+/* Whoever reads the database learns nothing from a mark: what is there is not what the bytes hash to, and
+ * with another key it is none. */
+static void test_secret(void **state) {
+        static const unsigned char zero[sizeof(RecordMark)];
+        World *w = *state;
+        RecordMark made, kept;
+        MarkKey *other = NULL;
+        Known k = { 0 };
+        Error err = { 0 };
+        char path[80];
+        struct stat st;
+        int64_t row;
+
+        world_open(w, "secret.db");
+        (void) snprintf(path, sizeof path, "%s.key", w->path);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
+        assert_int_equal(st.st_size, MARK_KEY_SIZE + 32);
+        load(w, "a", &k);
+        made = mark_of(&k, 1);
+        row = insert(w, 1, made);
+        load(w, "a", &k);
+        assert_int_equal(known_find(&k, made), row);
+        kept = mark_in_database(w);
+        assert_int_equal(kept.len, made.len);
+        for (size_t i = 0; i < 4; i++)
+                assert_int_not_equal(kept.hash[i], made.hash[i]);
+
+        /* the same file: the same marks; cut short: others, and a new file */
+        mark_key_free(w->mark_key);
+        assert_ok(mark_key_open(w->path, w->store, &w->mark_key, &err), err);
+        load(w, "a", &k);
+        assert_int_equal(known_find(&k, made), row);
+        assert_int_equal(truncate(path, MARK_KEY_SIZE), 0);
+        assert_ok(mark_key_open(w->path, w->store, &other, &err), err);
+        load(w, "a", &k);
+        assert_int_equal(known_find(&k, made), 0);
+        assert_int_equal(known_find(&k, mark_of(&k, 1)), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, MARK_KEY_SIZE + 32);
+        assert_memory_not_equal(&made, zero, sizeof made);
+        known_clear(&k);
+        mark_key_free(w->mark_key);
+        w->mark_key = other;
         world_close(w);
 }
 
@@ -613,7 +677,7 @@ static void test_without_a_key(void **state) {
 
         world_open(w, "keyless.db");
         (void) insert(w, 1, none);
-        sql(w, "DELETE FROM mark_key_data");
+        store_marks_protect(w->store, NULL);
         assert_int_equal(number(w, "SELECT count(*) FROM mark_data"), 1);
         assert_ok(known_begin(&k, w->store, w->key, "a", &err), err);
         assert_int_equal(k.state, KNOWN_OFF);
@@ -1130,6 +1194,7 @@ int main(void) {
                 T(test_rows_of_marks),
                 T(test_memory_of_a_base),
                 T(test_bytes_of_a_mark),
+                T(test_secret),
                 T(test_no_memory_while_loading),
                 T(test_damaged_log),
                 T(test_histories),

@@ -184,7 +184,7 @@ static void test_settings(void **state) {
         Fixture *f = *state;
 
         assert_string_equal(ask(f->store, "PRAGMA application_id"), "1380930388"); /* ROST */
-        assert_string_equal(ask(f->store, "PRAGMA user_version"), "4");
+        assert_string_equal(ask(f->store, "PRAGMA user_version"), "5");
         assert_string_equal(ask(f->store, "PRAGMA journal_mode"), "wal");
         assert_string_equal(ask(f->store, "PRAGMA synchronous"), "2");
         assert_string_equal(ask(f->store, "PRAGMA foreign_keys"), "1");
