@@ -328,38 +328,18 @@ void hook_configure(Hook *h, const WebhookConfig *config, bool minimal) {
         hook_poke(h);
 }
 
-static int write_replay(Hook *h, int64_t seq, const SinkState *state, Error *err) {
-        Store *s = h->world->store;
-        bool own = !store_in_transaction(s);
-        int r = store_begin(s, err);
-
-        if (r >= 0)
-                r = store_dead_letters_take_back(s, h->sink, seq, err);
-        if (r >= 0)
-                r = store_sink_put(s, h->sink, state, err);
-        if (r >= 0 && own)
-                r = store_commit(s, err);
-        else if (own)
-                store_rollback(s);
-        return r;
-}
-
 int hook_replay(Hook *h, int64_t seq, Error *err) {
-        SinkState state = h->state;
-        int64_t last = 0;
-        int r = store_event_last_seq(h->world->store, &last, err);
+        int64_t next;
+        int r = store_sink_put(h->world->store, h->sink, &h->state,
+                               err); /* to go back from there */
 
+        if (r >= 0)
+                r = store_sink_replay(h->world->store, h->sink, seq, &next, err);
         if (r < 0)
                 return r;
-        state.cursor = seq <= 1 ? 0 : seq - 1 < last ? seq - 1 : last;
-        state.attempts = 0;
-        state.failing_since = state.next_attempt_at = TIME_NONE;
-        r = write_replay(h, seq, &state, err);
-        if (r < 0)
-                return r;
-        h->state = state;
-        reset(h);
+        h->state.cursor = seq - 1;
         hook_forget_failures(h);
+        reset(h);
         hook_poke(h);
         return 0;
 }

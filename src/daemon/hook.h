@@ -50,5 +50,5 @@ bool hook_is_at_rest(const Hook *h);
 int hook_save(Hook *h, Error *err);
 void hook_saved(Hook *h);
 
-/* Moves the cursor, so that seq is the next event told. */
+/* Moves the cursor back, so that seq is the next event told.  -ERANGE: it was not told yet. */
 int hook_replay(Hook *h, int64_t seq, Error *err);

@@ -56,6 +56,7 @@ typedef enum StmtId {
         STMT_CURSOR_MOVE,
         STMT_SINK_GET,
         STMT_SINK_PUT,
+        STMT_SINK_REPLAY,
         STMT_SINK_RETIRE,
         STMT_SINK_UNRETIRE,
         STMT_SINKS_FORGET,

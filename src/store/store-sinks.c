@@ -196,10 +196,6 @@ int store_dead_letter_add(Store *s, const char *sink, int64_t seq, const char *e
         return store_write(s, st, "keeping a dead letter", err);
 }
 
-int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error *err) {
-        return put_cursor(s, STMT_DEAD_LETTERS_TAKE_BACK, sink, seq, err);
-}
-
 int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_DEAD_LETTERS_COUNT, &st, err);
@@ -216,9 +212,9 @@ int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *er
 }
 
 static int replay(Store *s, const char *sink, int64_t from, Error *err) {
-        int r = store_dead_letters_take_back(s, sink, from, err);
+        int r = put_cursor(s, STMT_DEAD_LETTERS_TAKE_BACK, sink, from, err);
 
-        return r < 0 ? r : store_cursor_move(s, sink, from - 1, err);
+        return r < 0 ? r : put_cursor(s, STMT_SINK_REPLAY, sink, from - 1, err);
 }
 
 int store_sink_replay(Store *s, const char *sink, int64_t from, int64_t *ret_next, Error *err) {

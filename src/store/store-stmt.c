@@ -152,6 +152,8 @@ static const char *const stmt_sql[STMT_COUNT] = {
         [STMT_SINK_PUT] = "UPDATE sink_data SET cursor = ?1, attempts = ?2, last_success_at = ?3,"
                           " failing_since = ?4, next_attempt_at = ?5, last_error = ?6"
                           " WHERE sink = ?7",
+        [STMT_SINK_REPLAY] = "UPDATE sink_data SET cursor = ?2, attempts = 0, failing_since = NULL,"
+                             " next_attempt_at = NULL WHERE sink = ?1",
         [STMT_SINK_RETIRE] = "UPDATE sink_data SET retired_at = ?1"
                              " WHERE sink = ?2 AND retired_at IS NULL",
         [STMT_SINK_UNRETIRE] = "UPDATE sink_data SET retired_at = NULL"

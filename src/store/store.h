@@ -317,10 +317,9 @@ void names_free(char **names, size_t n);
 int store_dead_letter_add(Store *s, const char *sink, int64_t seq, const char *error, int64_t now,
                           Error *err);
 
-/* It is to be told again from seq on: forgets its dead letters from there. */
-int store_dead_letters_take_back(Store *s, const char *sink, int64_t seq, Error *err);
-/* That, and moves the cursor back, for a process that is not the sink's own.  *ret_next gets the seq
- * that would have been next.  -ENOENT: there is no such sink; -ERANGE: from lies behind *ret_next. */
+/* The sink is to be told the events from there on again: moves its cursor back and forgets the dead
+ * letters from there on, and that it was failing.  *ret_next gets the seq that would have been next.
+ * -ENOENT: there is no such sink; -ERANGE: from lies behind *ret_next. */
 int store_sink_replay(Store *s, const char *sink, int64_t from, int64_t *ret_next, Error *err);
 
 int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *err);

@@ -268,10 +268,16 @@ static void test_run_size(void **state) {
         assert_int_equal(size, 0);
 }
 
-/* The cursor goes back, never ahead, and takes the dead letters from there with it. */
+/* The cursor goes back, never ahead, and takes the dead letters from there with it.  What is told
+ * again has all its attempts before it. */
 static void test_replay(void **state) {
         Fixture *f = *state;
         SinkState sink = { 0 };
+        const SinkState failing = { .cursor = 15,
+                                    .attempts = 40,
+                                    .last_success_at = T0,
+                                    .failing_since = T0,
+                                    .next_attempt_at = T0 };
         int64_t next = 0;
         Error err = { 0 };
 
@@ -279,12 +285,17 @@ static void test_replay(void **state) {
         assert_int_equal(store_sink_replay(f->store, "webhook:ops", 1, &next, &err), -ENOENT);
         assert_ok(store_sink_open(f->store, "webhook:ops", 15, &sink, &err), err);
         sink_state_clear(&sink);
+        assert_ok(store_sink_put(f->store, "webhook:ops", &failing, &err), err);
         assert_int_equal(store_sink_replay(f->store, "webhook:ops", 17, &next, &err), -ERANGE);
         assert_int_equal(next, 16);
         assert_int_equal(number(f, "SELECT count(*) FROM dead_letters"), 20);
         assert_ok(store_sink_replay(f->store, "webhook:ops", 6, &next, &err), err);
         assert_int_equal(number(f, "SELECT cursor FROM webhooks"), 5);
         assert_int_equal(number(f, "SELECT max(seq) FROM dead_letters"), 5);
+        assert_int_equal(number(f, "SELECT count(*) FROM sink_data WHERE attempts = 0"
+                                   " AND failing_since IS NULL AND next_attempt_at IS NULL"
+                                   " AND last_success_at IS NOT NULL"),
+                         1);
         assert_false(store_in_transaction(f->store));
 }
 
