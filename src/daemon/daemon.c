@@ -242,8 +242,8 @@ static int set_up(Daemon *d, Error *err) {
         if (r >= 0)
                 r = deliver_new(d->event, d->store, &d->deliver, err);
         if (r >= 0)
-                r = webhooks_new(d->event, d->http, d->store, on_webhooks_changed, d, &d->webhooks,
-                                 err);
+                r = webhooks_new(d->event, d->http, d->store, d->options->once, on_webhooks_changed,
+                                 d, &d->webhooks, err);
         if (r >= 0)
                 r = report_new(d->event, d->store, &d->report, err);
         if (r >= 0)

@@ -15,6 +15,7 @@
 
 void hook_forget_failures(Hook *h) {
         h->state.attempts = 0;
+        h->failures = 0;
         h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
         h->failure_told_at = TIME_NONE;
 }
@@ -65,9 +66,29 @@ static int64_t attempts_needed(const Hook *h) {
         return n;
 }
 
-/* It has failed for as long as it may, and the events are as old. */
+/* An attempt that comes much too late: the machine was off or asleep, or its clock was set, or
+ * rosterd runs from a timer.  Of the time in which nobody tried, no more counts than belongs to one
+ * attempt. */
+static void count_failure(Hook *h, int64_t now, int64_t patience) {
+        int64_t late = now - h->state.next_attempt_at, most = patience / attempts_needed(h);
+
+        if (h->state.attempts++ == 0)
+                h->state.failing_since = now;
+        else if (late > most) {
+                h->state.failing_since += late - most;
+                h->failures = 0;
+        }
+        if (h->state.failing_since > now)
+                h->state.failing_since = now;
+        h->failures++;
+}
+
+/* It has failed for as long as it may, and the events are as old.  With --once a life has one
+ * attempt, so that those of all lives count. */
 static bool is_given_up(const Hook *h, int64_t now, int64_t patience) {
-        return !h->repeating && h->state.attempts >= attempts_needed(h) &&
+        int64_t attempts = h->world->once ? h->state.attempts : h->failures;
+
+        return !h->repeating && attempts >= attempts_needed(h) &&
                now - h->state.failing_since >= patience && now - h->parcel.newest >= patience;
 }
 
@@ -85,8 +106,7 @@ void hook_failed(Hook *h, const WebhookAnswer *a) {
                 patience = (int64_t) (h->config->give_up_after / USEC_PER_MSEC);
         uint64_t delay;
 
-        if (h->state.attempts++ == 0)
-                h->state.failing_since = now;
+        count_failure(h, now, patience);
         remember_failure(h, a->reason);
         delay = webhook_backoff(h->state.attempts, a->retry_after);
         if (h->format->repeats && delay > h->config->repeat)

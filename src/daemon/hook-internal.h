@@ -37,7 +37,8 @@ struct Hook {
         bool minimal;
 
         SinkState state;
-        bool unsaved; /* it has changed since it was saved */
+        int64_t failures; /* in a row, of this life, without a long pause between them */
+        bool unsaved;     /* it has changed since it was saved */
 
         HookPhase phase;
         bool poked; /* the step is due */

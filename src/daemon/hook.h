@@ -20,6 +20,7 @@ typedef struct HookWorld {
         Store *store;
         const Config *config;               /* the one in use */
         const int64_t *keys;                /* of its accounts */
+        bool once;                          /* it is told once what is due */
         void (*on_changed)(void *userdata); /* a hook has something to save */
         void (*on_rest)(void *userdata);    /* a hook has nothing more to do for now */
         void *userdata;

@@ -138,7 +138,7 @@ bool webhooks_all_told(const Webhooks *w) {
 
 /* ---- setting up ---- */
 
-int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_figures,
+int webhooks_new(sd_event *event, Http *http, Store *store, bool once, WebhooksChanged on_figures,
                  void *userdata, Webhooks **ret, Error *err) {
         CLEANUP(webhooks_freep) Webhooks *w = calloc(1, sizeof *w);
         int r;
@@ -150,6 +150,7 @@ int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_f
         w->world = (HookWorld){ .event = event,
                                 .http = http,
                                 .store = store,
+                                .once = once,
                                 .on_changed = on_changed,
                                 .on_rest = on_rest,
                                 .userdata = w };

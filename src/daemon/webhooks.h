@@ -18,7 +18,8 @@ typedef struct Webhooks Webhooks;
 typedef void (*WebhooksAtRest)(void *userdata);
 typedef void (*WebhooksChanged)(void *userdata); /* figures may have changed */
 
-int webhooks_new(sd_event *event, Http *http, Store *store, WebhooksChanged on_changed,
+/* once: the process ends when what is due was tried. */
+int webhooks_new(sd_event *event, Http *http, Store *store, bool once, WebhooksChanged on_changed,
                  void *userdata, Webhooks **ret, Error *err);
 /* Requests in flight are given up; their events are sent again at the next start. */
 void webhooks_free(Webhooks *w);

@@ -382,18 +382,18 @@ def test_given_up_after(tmp_path, few):
 
 
 def test_a_machine_that_was_off_gives_nothing_up(tmp_path, few):
-    """One failed attempt, four days off, and no network yet when it is back."""
+    """Attempts that failed, four days off, and no network yet when it is back."""
     with socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
     roster = hooked(tmp_path, few, url=f"http://127.0.0.1:{port}/x")
     roster.once(status=1)
     with sqlite3.connect(roster.database) as db:
-        db.execute("UPDATE sink_data SET failing_since = '2020-01-01T00:00:00.000Z',"
+        db.execute("UPDATE sink_data SET attempts = 50, failing_since = '2020-01-01T00:00:00.000Z',"
                    " next_attempt_at = '2020-01-01T00:00:01.000Z' WHERE sink = 'webhook:ops'")
         db.execute("UPDATE event_data SET time = '2020-01-01T00:00:00.000Z'")
     db.close()
     roster.once(status=1)
-    assert webhook(roster)["attempts"] == 2
+    assert webhook(roster)["attempts"] == 51
     assert dead(roster) == [] and webhook(roster)["pending"] == 6
 
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A webhook's turns: it is told what is committed while somebody goes on writing, and lets others have
- * their turn. */
+ * their turn.  And when it gives up. */
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -12,31 +12,32 @@
 #include <unistd.h>
 
 #include "base/rand.h"
+#include "base/timefmt.h"
 #include "base/timespan.h"
-#include "daemon/hook.h"
+#include "daemon/hook-internal.h"
 
-#define T0 INT64_C(1767225600000) /* 2026-01-01T00:00:00.000Z */
+#define HOUR (INT64_C(3600) * 1000)
+#define DAY (24 * HOUR)
 
 typedef struct Fixture {
         char dir[40], url[64];
         HookWorld world;
         Config config;
         int64_t account;
-        int fd; /* listens */
+        int fd; /* bound; refuses what comes until it listens */
 } Fixture;
 
 static void nothing(void *userdata) {
         (void) userdata;
 }
 
-static void listen_somewhere(Fixture *f) {
+static void bind_somewhere(Fixture *f) {
         struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
         socklen_t size = sizeof a;
 
         f->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         assert_true(f->fd >= 0);
         assert_int_equal(bind(f->fd, (struct sockaddr *) &a, sizeof a), 0);
-        assert_int_equal(listen(f->fd, 1), 0);
         assert_int_equal(getsockname(f->fd, (struct sockaddr *) &a, &size), 0);
         (void) snprintf(f->url, sizeof f->url, "http://127.0.0.1:%d/", ntohs(a.sin_port));
 }
@@ -57,7 +58,7 @@ static int setup(void **state) {
         assert_ok(store_accounts_apply(f.world.store, &acme, 1, &f.account, &err), err);
         f.world.config = &f.config;
         f.world.keys = &f.account;
-        listen_somewhere(&f);
+        bind_somewhere(&f);
         *state = &f;
         return 0;
 }
@@ -80,7 +81,9 @@ static void append(Fixture *f, int n) {
 
         for (int i = 0; i < n; i++) {
                 char id[EVENT_ID_SIZE];
-                Event e = { .kind = EVENT_USER_SUSPENDED, .time = T0, .user_id = (char[]){ "u" } };
+                Event e = { .kind = EVENT_USER_SUSPENDED,
+                            .time = time_now_ms() - 99 * DAY,
+                            .user_id = (char[]){ "u" } };
 
                 random_event_id(id);
                 memcpy(e.id, id, sizeof e.id);
@@ -107,7 +110,7 @@ static Hook *new_hook(Fixture *f, WebhookConfig *config, char **events) {
                                    .events = { events, 1 },
                                    .batch = 1,
                                    .timeout = 10 * USEC_PER_SEC,
-                                   .give_up_after = USEC_PER_HOUR,
+                                   .give_up_after = 3 * USEC_PER_DAY,
                                    .replay_from = 1,
                                    .proxy = no_proxy,
                                    .allow_http = true };
@@ -123,6 +126,7 @@ static void test_told_while_a_transaction_is_open(void **state) {
         int client = -1;
         Hook *h;
 
+        assert_int_equal(listen(f->fd, 1), 0);
         append_committed(f, 1);
         assert_ok(store_begin(f->world.store, &err), err);
         append(f, 1);
@@ -169,12 +173,132 @@ static void test_others_have_their_turn(void **state) {
         hook_free(h);
 }
 
+/* ---- giving up ---- */
+
+/* So it was left by an earlier life: so long ago it began to fail, and was due again. */
+static void leave(Fixture *f, int64_t attempts, int64_t since, int64_t due) {
+        const SinkState state = { .attempts = attempts,
+                                  .failing_since = time_now_ms() - since,
+                                  .next_attempt_at = time_now_ms() - due };
+        SinkState opened = { 0 };
+        Error err = { 0 };
+
+        assert_ok(store_sink_open(f->world.store, "webhook:ops", 0, &opened, &err), err);
+        sink_state_clear(&opened);
+        assert_ok(store_sink_put(f->world.store, "webhook:ops", &state, &err), err);
+}
+
+/* The next attempt is made, and fails. */
+static void fail_once(Fixture *f, Hook *h) {
+        int64_t before = h->state.attempts;
+
+        for (int i = 0; i < 1000 && (h->state.attempts == before || h->phase != HOOK_WAITING); i++)
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+        assert_int_equal(h->state.attempts, before + 1);
+}
+
+static int64_t dead_letters(Fixture *f) {
+        int64_t n = -1;
+        Error err = { 0 };
+
+        assert_ok(store_dead_letters_count(f->world.store, "webhook:ops", &n, &err), err);
+        return n;
+}
+
+static void test_one_failure_gives_up(void **state) {
+        static const struct {
+                const char *what;
+                bool once;
+                int64_t attempts, since, due, dead;
+        } cases[] = {
+                { "it has failed for long", true, 50, 4 * DAY, 0, 1 },
+                { "not for long enough", true, 50, 2 * DAY, 0, 0 },
+                { "too few attempts", true, 8, 4 * DAY, 0, 0 },
+                { "the machine was off", true, 50, 5 * DAY, 4 * DAY, 0 },
+                { "it is called once an hour", true, 71, 3 * DAY, HOUR, 1 },
+                { "the clock was set back", true, 50, -400 * DAY, 0, 0 },
+                { "rosterd was started a moment ago", false, 50, 4 * DAY, 0, 0 },
+        };
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        int64_t next;
+        Error err = { 0 };
+
+        append_committed(f, 1);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                Hook *h;
+
+                leave(f, cases[i].attempts, cases[i].since, cases[i].due);
+                f->world.once = cases[i].once;
+                h = new_hook(f, &config, wanted);
+                fail_once(f, h);
+                assert_true(h->state.failing_since <= time_now_ms());
+                hook_free(h);
+                if (dead_letters(f) != cases[i].dead)
+                        fail_msg("%s: %d dead letters", cases[i].what, (int) dead_letters(f));
+                assert_ok(store_sink_replay(f->world.store, "webhook:ops", 1, &next, &err), err);
+        }
+}
+
+/* Called from a timer once a day, each life has one attempt. */
+static void test_once_gives_up_in_the_end(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        int lives = 0;
+
+        append_committed(f, 1);
+        f->world.once = true;
+        while (dead_letters(f) == 0 && lives++ < 30) {
+                Hook *h = new_hook(f, &config, wanted);
+                SinkState s;
+
+                fail_once(f, h);
+                s = h->state;
+                hook_free(h);
+                if (dead_letters(f) == 0)
+                        leave(f, s.attempts, time_now_ms() - s.failing_since + DAY,
+                              time_now_ms() - s.next_attempt_at + DAY);
+        }
+        assert_in_range(lives, 10, 12);
+}
+
+/* After a restart it takes ten attempts, and after a pause ten more. */
+static void test_ten_attempts_of_this_life(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Hook *h;
+
+        append_committed(f, 1);
+        leave(f, 50, 4 * DAY, 0);
+        h = new_hook(f, &config, wanted);
+        for (int i = 0; i < 9; i++) {
+                fail_once(f, h);
+                hook_configure(h, &config, false); /* tries at once */
+        }
+        h->state.next_attempt_at -= 4 * DAY; /* the machine slept */
+        for (int i = 0; i < 9; i++) {
+                fail_once(f, h);
+                hook_configure(h, &config, false);
+        }
+        assert_int_equal(dead_letters(f), 0);
+        h->state.failing_since -= 4 * DAY;
+        fail_once(f, h);
+        assert_int_equal(dead_letters(f), 1);
+        hook_free(h);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 T(test_told_while_a_transaction_is_open),
                 T(test_others_have_their_turn),
+                T(test_one_failure_gives_up),
+                T(test_once_gives_up_in_the_end),
+                T(test_ten_attempts_of_this_life),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
