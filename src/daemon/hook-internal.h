@@ -107,6 +107,9 @@ void hook_tell_dead(Hook *h);
 
 /* hook-read.c */
 
+/* Whether the webhook is told of the account of this name. */
+bool hook_is_for(const Hook *h, const char *account);
+
 /* Makes the next parcel, or the one that failed again.  A HookWork, or -errno of the store. */
 int hook_prepare(Hook *h, Error *err);
 /* While a request is in flight: reads what the next one will tell, if that is not there already. */

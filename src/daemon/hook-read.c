@@ -55,14 +55,41 @@ static int sift(const Hook *h, EventPage *page) {
         return r;
 }
 
+bool hook_is_for(const Hook *h, const char *account) {
+        const TextList *list = &h->config->accounts;
+
+        for (size_t i = 0; i < list->count; i++)
+                if (strcmp(list->items[i], account) == 0)
+                        return true;
+        return list->count == 0;
+}
+
+/* The accounts that it is told of; 0: all.  Their keys stay, while a reload that failed half way may
+ * have given them other names than this configuration. */
+static size_t wanted_accounts(const Hook *h, int64_t *ret) {
+        const Config *config = h->world->config;
+        size_t n = 0;
+
+        for (size_t i = 0; h->config->accounts.count > 0 && i < config->n_accounts; i++)
+                if (hook_is_for(h, config->accounts[i].name))
+                        ret[n++] = h->world->keys[i];
+        assert(n > 0 || h->config->accounts.count == 0); /* the configuration was checked */
+        return n;
+}
+
 /* Up to max events from after on; at most up to limit, if that is not 0. */
 static int read_portion(Hook *h, int64_t after, int64_t limit, size_t max, EventPage *ret,
                         Error *err) {
+        CLEANUP_FREE int64_t *accounts = calloc(h->world->config->n_accounts + 1, sizeof *accounts);
+
+        if (!accounts)
+                return error_set(err, -ENOMEM, "out of memory");
+
         const EventQuery q = { .after = after,
                                .upto = limit,
                                .kinds = h->mask,
-                               .accounts = (const char *const *) h->config->accounts.items,
-                               .n_accounts = h->config->accounts.count,
+                               .accounts = accounts,
+                               .n_accounts = wanted_accounts(h, accounts),
                                .max = max,
                                .max_bytes = PARCEL_BYTES,
                                .max_scan = PORTION_SCAN };

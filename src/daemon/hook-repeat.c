@@ -11,13 +11,14 @@
 #include "base/timespan.h"
 #include "daemon/hook-internal.h"
 
-static bool is_for(const Hook *h, const char *account) {
-        const TextList *list = &h->config->accounts;
+/* Of an account of the snapshot, which may have another name by now. */
+static bool is_for_key(const Hook *h, int64_t key) {
+        const Config *config = h->world->config;
 
-        for (size_t i = 0; i < list->count; i++)
-                if (strcmp(list->items[i], account) == 0)
-                        return true;
-        return list->count == 0;
+        for (size_t i = 0; i < config->n_accounts; i++)
+                if (h->world->keys[i] == key)
+                        return hook_is_for(h, config->accounts[i].name);
+        return h->config->accounts.count == 0;
 }
 
 /* Whether this kind was asked for: what ends an alert is read, too, but raises none. */
@@ -82,7 +83,7 @@ static int add_accounts(const Hook *h, Alert *alerts, AccountState *states, size
                 Alert alert = { .account = a->name, .account_id = a->account_id };
                 int r;
 
-                if (!is_for(h, a->name))
+                if (!hook_is_for(h, a->name))
                         continue;
                 r = store_account_get(h->world->store, h->world->keys[i], &states[i], err);
                 if (r < 0)
@@ -144,7 +145,7 @@ static int prepare_users(Hook *h, char **ret_body, Error *err) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++)
-                if (is_for(h, users[i].account))
+                if (is_for_key(h, users[i].account_key))
                         alerts[n_alerts++] = (Alert){ .kind = ALERT_USER_SUSPENDED,
                                                       .account = users[i].account,
                                                       .account_id = users[i].account_id,

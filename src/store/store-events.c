@@ -97,15 +97,14 @@ void events_free(Event **events, size_t n) {
 static EventKind row_matches(sqlite3_stmt *st, const EventQuery *q) {
         const char *type = (const char *) sqlite3_column_text(st, 3);
         EventKind kind = type ? event_kind_from_name(type) : EVENT_KIND_COUNT;
-        const char *account;
+        int64_t account = sqlite3_column_int64(st, 15);
 
         if (kind == EVENT_KIND_COUNT || !(q->kinds & EVENT_BIT(kind)))
                 return EVENT_KIND_COUNT;
         if (q->n_accounts == 0)
                 return kind;
-        account = (const char *) sqlite3_column_text(st, 5);
         for (size_t i = 0; i < q->n_accounts; i++)
-                if (account && strcmp(q->accounts[i], account) == 0)
+                if (q->accounts[i] == account)
                         return kind;
         return EVENT_KIND_COUNT;
 }

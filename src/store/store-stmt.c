@@ -136,7 +136,8 @@ static const char *const stmt_sql[STMT_COUNT] = {
         [STMT_EVENTS_AFTER] =
                 "SELECT e.seq, e.id, e.time, e.type, e.run_id, a.account, a.account_id, e.user_id,"
                 " e.primary_email, e.field, e.old_value, e.new_value, e.changes, e.detail,"
-                " e.user_image FROM event_data e CROSS JOIN account_data a ON a.key = e.account_key"
+                " e.user_image, e.account_key FROM event_data e CROSS JOIN account_data a ON a.key "
+                "= e.account_key"
                 " WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq",
         /* the highest ever given, even if that event is deleted */
         [STMT_EVENT_LAST_SEQ] = "SELECT seq FROM sqlite_sequence WHERE name = 'event_data'",
@@ -176,8 +177,8 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 "SELECT u.row, a.account, a.account_id, u.user_id, u.primary_email,"
                 " ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"
                 " AND e.account_key = u.account_key AND +e.type = 'user.suspended'"
-                " ORDER BY e.seq DESC LIMIT 1), u.first_seen_at)"
-                " FROM user_data u INDEXED BY user_suspended"
+                " ORDER BY e.seq DESC LIMIT 1), u.first_seen_at),"
+                " u.account_key FROM user_data u INDEXED BY user_suspended"
                 " CROSS JOIN account_data a ON a.key = u.account_key"
                 " WHERE u.removed_at IS NULL AND u.user_registration_status = 'Suspended'"
                 " AND u.row > ?1 AND a.active ORDER BY u.row LIMIT ?2",

@@ -396,6 +396,7 @@ static int read_suspended(Store *s, sqlite3_stmt *st, SuspendedUser *u, Error *e
         int r = 0;
 
         u->row = sqlite3_column_int64(st, 0);
+        u->account_key = sqlite3_column_int64(st, 6);
         for (int i = 0; i < 4 && r >= 0; i++)
                 r = store_column_text(s, st, 1 + i, texts[i], err);
         return r < 0 ? r : store_column_time(s, st, 5, &u->since, err);

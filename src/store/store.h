@@ -212,7 +212,7 @@ void status_counts_free(StatusCount *c, size_t n);
 
 /* A listed user of an active account who is suspended now. */
 typedef struct SuspendedUser {
-        int64_t row;
+        int64_t row, account_key;
         char *account, *account_id, *user_id, *primary_email;
         int64_t since;
 } SuspendedUser;
@@ -264,9 +264,9 @@ int store_event_append(Store *s, int64_t account, Event *e, Error *err);
 
 /* Which events are wanted. */
 typedef struct EventQuery {
-        int64_t after, upto;         /* seq above after, and at most upto; upto 0: to the end */
-        EventMask kinds;             /* of these kinds only */
-        const char *const *accounts; /* and of these accounts, by name; none: of all */
+        int64_t after, upto;     /* seq above after, and at most upto; upto 0: to the end */
+        EventMask kinds;         /* of these kinds only */
+        const int64_t *accounts; /* and of these accounts; none: of all */
         size_t n_accounts;
         size_t max;                 /* at most so many */
         size_t max_bytes, max_scan; /* stop after so much text, or so many rows; 0: no bound */

@@ -529,6 +529,32 @@ def test_a_reload_tries_at_once(tmp_path, few):
             receiver.wait(7)
 
 
+def test_a_reload_that_fails_half_way_loses_nothing(tmp_path, few, receiver):
+    """An account has got another name; that webhooks are told of it cannot be written."""
+    roster = hooked(tmp_path, few, receiver, events="user.*", accounts="acme")
+    with roster:
+        receiver.wait(5)
+        with sqlite3.connect(roster.database) as db:
+            db.execute("CREATE UNIQUE INDEX one_only ON sink_data (substr(sink, 1, 7))")
+        db.close()
+        roster.accounts["beta"] = roster.accounts.pop("acme")
+        roster.webhooks["ops"]["accounts"] = "beta"
+        roster.webhooks["late"] = {"url": receiver.url + "/late"}
+        few.patch_user(few.users(limit=1)[0]["UserId"], DisplayName="New")
+        roster.sync_now()
+        roster.wait_line("webhooks go on with the old configuration")
+        event = receiver.wait(6)[-1].json()
+        assert (event["type"], event["account"]["name"]) == ("user.updated", "beta")
+        with sqlite3.connect(roster.database) as db:
+            db.execute("DROP INDEX one_only")
+        db.close()
+        few.patch_user(few.users(limit=1)[0]["UserId"], DisplayName="Newer")
+        roster.sync_now()
+        receiver.wait(8)
+    assert {request.path.rpartition("/")[2] for request in receiver.taken()[6:]} == \
+        {"late", "s3cret-path"}
+
+
 # ---- one delays no other ----
 
 def test_a_slow_one_delays_nobody(tmp_path, receiver):

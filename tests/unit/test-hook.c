@@ -118,12 +118,24 @@ static Hook *new_hook(Fixture *f, WebhookConfig *config, char **events) {
         return h;
 }
 
+/* Whether a request comes. */
+static bool is_told(Fixture *f) {
+        int client = -1;
+
+        for (int i = 0; i < 250 && client < 0; i++) {
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+                client = accept(f->fd, NULL, NULL);
+        }
+        if (client >= 0)
+                (void) close(client);
+        return client >= 0;
+}
+
 static void test_told_while_a_transaction_is_open(void **state) {
         char *wanted[] = { (char[]){ "user.*" } };
         Fixture *f = *state;
         WebhookConfig config;
         Error err = { 0 };
-        int client = -1;
         Hook *h;
 
         assert_int_equal(listen(f->fd, 1), 0);
@@ -131,14 +143,32 @@ static void test_told_while_a_transaction_is_open(void **state) {
         assert_ok(store_begin(f->world.store, &err), err);
         append(f, 1);
         h = new_hook(f, &config, wanted);
-        for (int i = 0; i < 250 && client < 0; i++) {
-                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
-                client = accept(f->fd, NULL, NULL);
-        }
-        assert_true(client >= 0);
-        (void) close(client);
+        assert_true(is_told(f));
         hook_free(h);
         store_rollback(f->world.store);
+}
+
+/* By a reload that webhooks have not heard of. */
+static void test_told_of_a_renamed_account(void **state) {
+        static const AccountIdentity renamed = { "beta", "chime", "https://e", "id-1" };
+        char *wanted[] = { (char[]){ "user.*" } }, *only[] = { (char[]){ "acme" } };
+        AccountConfig acme = { .name = only[0] };
+        Fixture *f = *state;
+        WebhookConfig config;
+        int64_t key;
+        Error err = { 0 };
+        Hook *h;
+
+        assert_int_equal(listen(f->fd, 1), 0);
+        f->config.accounts = &acme;
+        f->config.n_accounts = 1;
+        h = new_hook(f, &config, wanted);
+        config.accounts = (TextList){ only, 1 };
+        assert_ok(store_accounts_apply(f->world.store, &renamed, 1, &key, &err), err);
+        assert_int_equal(key, f->account);
+        append_committed(f, 1);
+        assert_true(is_told(f));
+        hook_free(h);
 }
 
 static int on_turn(sd_event_source *source, void *userdata) {
@@ -294,11 +324,9 @@ static void test_ten_attempts_of_this_life(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_told_while_a_transaction_is_open),
-                T(test_others_have_their_turn),
-                T(test_one_failure_gives_up),
-                T(test_once_gives_up_in_the_end),
-                T(test_ten_attempts_of_this_life),
+                T(test_told_while_a_transaction_is_open), T(test_told_of_a_renamed_account),
+                T(test_others_have_their_turn),           T(test_one_failure_gives_up),
+                T(test_once_gives_up_in_the_end),         T(test_ten_attempts_of_this_life),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,9 +80,9 @@ static const char *answer(Fixture *f, const EventQuery *q) {
 }
 
 static void test_queries(void **state) {
-        static const char *const beta[] = { "beta" }, *const both[] = { "x", "beta", "acme" };
         const EventMask added = EVENT_BIT(EVENT_USER_ADDED);
         Fixture *f = *state;
+        const int64_t *beta = &f->account[1], both[] = { 99, f->account[1], f->account[0] };
 
         (void) tell(f, 0, EVENT_USER_ADDED, "a", T0);
         (void) tell(f, 1, EVENT_USER_ADDED, "b", T0);
@@ -273,6 +273,7 @@ static void test_suspended(void **state) {
         assert_string_equal(list[0].primary_email, "e@x.example");
         assert_int_equal(list[0].since, T0 + 2 * DAY);
         assert_string_equal(list[1].account, "beta");
+        assert_int_equal(list[1].account_key, f->account[1]);
         assert_int_equal(list[1].since, T0); /* nobody said so: since it was first seen */
         suspended_users_free(list, n);
 
