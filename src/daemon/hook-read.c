@@ -302,8 +302,9 @@ static int digest_portion(Hook *h, EventPage *page, Error *err) {
         return 0;
 }
 
-/* All of it is read.  A digest waits for the runs that it tells of, that one mass change is one
- * message; but not for long, that whoever is suspended is told soon. */
+/* All of it is read, or it is due.  A digest waits for the runs that it tells of, that one mass change
+ * is one message; but not for long, that whoever is suspended is told soon.  That a run has ended may
+ * be in the open transaction, with events that are not read yet. */
 static int close_digest(Hook *h, Error *err) {
         bool running = false;
         int r;
@@ -315,7 +316,7 @@ static int close_digest(Hook *h, Error *err) {
         r = store_run_is_running(h->world->store, h->first_run, h->last_run, &running, err);
         if (r < 0)
                 return r;
-        if (running && boot_usec() < h->hold_until) {
+        if ((running || store_in_transaction(h->world->store)) && boot_usec() < h->hold_until) {
                 uint64_t left = h->hold_until - boot_usec();
 
                 (void) sd_event_source_set_time_relative(h->timer, left < h->hold_until ? left : 0);
@@ -330,13 +331,11 @@ static int close_digest(Hook *h, Error *err) {
 
 static int prepare_digest(Hook *h, Error *err) {
         EventPage page = { 0 };
-        bool end;
+        bool end, due;
         int r;
 
         if (h->parcel.upto)
                 return HOOK_READY;
-        if (store_in_transaction(h->world->store))
-                return HOOK_LATER;
         r = read_portion(h, h->read_to, 0, PORTION, &page, err);
         if (r < 0)
                 return r;
@@ -344,7 +343,8 @@ static int prepare_digest(Hook *h, Error *err) {
         r = digest_portion(h, &page, err);
         if (r < 0)
                 return r;
-        return end ? close_digest(h, err) : HOOK_MORE;
+        due = h->digest.events > 0 && boot_usec() >= h->hold_until;
+        return end || due ? close_digest(h, err) : HOOK_MORE;
 }
 
 int hook_prepare(Hook *h, Error *err) {

@@ -100,13 +100,14 @@ static void append_committed(Fixture *f, int n) {
 }
 
 /* From the first event on.  The configuration is the caller's. */
-static Hook *new_hook(Fixture *f, WebhookConfig *config, char **events) {
+static Hook *new_hook(Fixture *f, WebhookConfig *config, char **events, WebhookFormat format) {
         static char name[] = "ops", no_proxy[] = "";
         Hook *h = NULL;
         Error err = { 0 };
 
         *config = (WebhookConfig){ .name = name,
                                    .url = f->url,
+                                   .format = format,
                                    .events = { events, 1 },
                                    .batch = 1,
                                    .timeout = 10 * USEC_PER_SEC,
@@ -131,6 +132,58 @@ static bool is_told(Fixture *f) {
         return client >= 0;
 }
 
+static void wait_for_digest(Fixture *f, const Hook *h, size_t events) {
+        for (int i = 0; i < 250 && h->digest.events < events; i++)
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+        assert_true(h->digest.events >= events);
+}
+
+/* A digest is held so long, whoever writes meanwhile; and tells only what is committed. */
+static void test_a_digest_while_a_transaction_is_open(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        Hook *h;
+
+        assert_int_equal(listen(f->fd, 1), 0);
+        append_committed(f, 1);
+        assert_ok(store_begin(f->world.store, &err), err);
+        append(f, 1);
+        h = new_hook(f, &config, wanted, WEBHOOK_SLACK);
+        wait_for_digest(f, h, 1);
+        assert_int_equal(h->phase, HOOK_IDLE); /* the run may have more to tell */
+        assert_ok(store_commit(f->world.store, &err), err);
+        assert_ok(store_begin(f->world.store, &err), err);
+        append(f, 1);
+        hook_poke(h);
+        wait_for_digest(f, h, 2);
+        assert_int_equal(h->phase, HOOK_IDLE);
+        h->hold_until = 1;
+        hook_poke(h);
+        assert_true(is_told(f));
+        assert_int_equal(h->digest.events, 2);
+        hook_free(h);
+        store_rollback(f->world.store);
+}
+
+/* What is due is not held up by what is still to be read. */
+static void test_a_digest_of_a_long_log(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Hook *h;
+
+        append_committed(f, 2000);
+        h = new_hook(f, &config, wanted, WEBHOOK_SLACK);
+        wait_for_digest(f, h, 1);
+        h->hold_until = 1;
+        for (int i = 0; i < 250 && h->parcel.upto == 0; i++)
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+        assert_in_range(h->parcel.upto, 1, 1000);
+        hook_free(h);
+}
+
 static void test_told_while_a_transaction_is_open(void **state) {
         char *wanted[] = { (char[]){ "user.*" } };
         Fixture *f = *state;
@@ -142,7 +195,7 @@ static void test_told_while_a_transaction_is_open(void **state) {
         append_committed(f, 1);
         assert_ok(store_begin(f->world.store, &err), err);
         append(f, 1);
-        h = new_hook(f, &config, wanted);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
         assert_true(is_told(f));
         hook_free(h);
         store_rollback(f->world.store);
@@ -162,7 +215,7 @@ static void test_told_of_a_renamed_account(void **state) {
         assert_int_equal(listen(f->fd, 1), 0);
         f->config.accounts = &acme;
         f->config.n_accounts = 1;
-        h = new_hook(f, &config, wanted);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
         config.accounts = (TextList){ only, 1 };
         assert_ok(store_accounts_apply(f->world.store, &renamed, 1, &key, &err), err);
         assert_int_equal(key, f->account);
@@ -188,7 +241,7 @@ static void test_others_have_their_turn(void **state) {
         Hook *h;
 
         append_committed(f, 40000);
-        h = new_hook(f, &config, unwanted);
+        h = new_hook(f, &config, unwanted, WEBHOOK_JSON);
         assert_true(sd_event_run(f->world.event, 0) > 0);
         assert_false(hook_is_at_rest(h));
         assert_true(sd_event_add_defer(f->world.event, &other, on_turn, &had_turn) >= 0);
@@ -261,7 +314,7 @@ static void test_one_failure_gives_up(void **state) {
 
                 leave(f, cases[i].attempts, cases[i].since, cases[i].due);
                 f->world.once = cases[i].once;
-                h = new_hook(f, &config, wanted);
+                h = new_hook(f, &config, wanted, WEBHOOK_JSON);
                 fail_once(f, h);
                 assert_true(h->state.failing_since <= time_now_ms());
                 hook_free(h);
@@ -281,7 +334,7 @@ static void test_once_gives_up_in_the_end(void **state) {
         append_committed(f, 1);
         f->world.once = true;
         while (dead_letters(f) == 0 && lives++ < 30) {
-                Hook *h = new_hook(f, &config, wanted);
+                Hook *h = new_hook(f, &config, wanted, WEBHOOK_JSON);
                 SinkState s;
 
                 fail_once(f, h);
@@ -303,7 +356,7 @@ static void test_ten_attempts_of_this_life(void **state) {
 
         append_committed(f, 1);
         leave(f, 50, 4 * DAY, 0);
-        h = new_hook(f, &config, wanted);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
         for (int i = 0; i < 9; i++) {
                 fail_once(f, h);
                 hook_configure(h, &config, false); /* tries at once */
@@ -324,9 +377,14 @@ static void test_ten_attempts_of_this_life(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                T(test_told_while_a_transaction_is_open), T(test_told_of_a_renamed_account),
-                T(test_others_have_their_turn),           T(test_one_failure_gives_up),
-                T(test_once_gives_up_in_the_end),         T(test_ten_attempts_of_this_life),
+                T(test_told_while_a_transaction_is_open),
+                T(test_a_digest_while_a_transaction_is_open),
+                T(test_a_digest_of_a_long_log),
+                T(test_told_of_a_renamed_account),
+                T(test_others_have_their_turn),
+                T(test_one_failure_gives_up),
+                T(test_once_gives_up_in_the_end),
+                T(test_ten_attempts_of_this_life),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
