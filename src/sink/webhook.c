@@ -17,7 +17,7 @@
 #define CONNECT_MOST (10 * USEC_PER_SEC)
 #define BACKOFF_FIRST USEC_PER_SEC
 #define BACKOFF_MOST (10 * USEC_PER_MINUTE)
-#define SECRET_WORD 6 /* letters */
+#define SECRET_PART 6 /* letters; fewer may be an accident, and say little */
 #define OWN_HEADERS 4
 #define HEADERS_MAX (OWN_HEADERS + 32) /* 32: the most that the configuration takes */
 
@@ -132,17 +132,18 @@ static WebhookVerdict verdict_of(long status) {
         return status >= 400 && status < 500 ? WEBHOOK_REFUSED : WEBHOOK_RETRY;
 }
 
-/* Whether text holds one of the words of secret (what stands between separators, of a length that is
- * no accident). */
-static bool holds_a_word(const char *text, size_t len, const char *secret) {
+/* Whether text holds so many letters in a row of one of the words of secret (what stands between
+ * separators): a service may cut short what it quotes.  To be wrong costs a quotation. */
+static bool holds_a_part(const char *text, size_t len, const char *secret) {
         static const char separators[] = "/?&=:;,% \t";
 
         for (const char *p = secret; *(p += strspn(p, separators));) {
-                size_t n = strcspn(p, separators);
+                const char *end = p + strcspn(p, separators);
 
-                if (n >= SECRET_WORD && memmem(text, len, p, n))
-                        return true;
-                p += n;
+                for (; end - p >= SECRET_PART; p++)
+                        if (memmem(text, len, p, SECRET_PART))
+                                return true;
+                p = end;
         }
         return false;
 }
@@ -153,12 +154,12 @@ static bool tells_a_secret(const WebhookConfig *config, const char *text, size_t
         const char *host = strstr(config->url, "://"),
                    *path = host ? strpbrk(host + 3, "/?") : NULL;
 
-        if (path && holds_a_word(text, len, path))
+        if (path && holds_a_part(text, len, path))
                 return true;
         for (size_t i = 0; i < config->headers.count; i++)
-                if (holds_a_word(text, len, strchr(config->headers.items[i], ':')))
+                if (holds_a_part(text, len, strchr(config->headers.items[i], ':')))
                         return true;
-        return config->routing_key && holds_a_word(text, len, config->routing_key);
+        return config->routing_key && holds_a_part(text, len, config->routing_key);
 }
 
 /* Its new place's host; nothing that may be a secret. */
