@@ -44,6 +44,7 @@ static json_object *figures(const StoreForget *work) {
 }
 
 static void end(Forget *f, const Error *why) {
+        webhooks_reread(f->control->webhooks); /* what they have read meanwhile */
         if (why) {
                 log_line(LOG_WARNING, LOG_ID_FORGET_FAILED, f->name,
                          "%s could not be forgotten, or not all of it: %s", f->name, why->msg);
@@ -102,6 +103,7 @@ static int begin(Client *k, const char *name, int64_t key, Error *err) {
         }
         (void) sd_event_source_set_description(f->step, "control-forget");
         c->forget = f;
+        webhooks_reread(c->webhooks);
         return 0;
 }
 

@@ -57,6 +57,7 @@ struct Hook {
 
         /* What runs brought (formats that sum up). */
         Digest digest;
+        bool digest_stale; /* it is not to be sent again */
         WebhookIdMaker ids;
         int64_t first_run, last_run; /* that the digest tells of */
         uint64_t hold_until;         /* CLOCK_BOOTTIME, µs; 0: nothing is held */

@@ -111,18 +111,40 @@ static void drop_queue(Hook *h) {
 }
 
 void hook_drop(Hook *h, bool keep_parcel) {
-        bool keep_digest = keep_parcel && h->parcel.upto;
+        bool digest = h->format->style == FORMAT_DIGEST;
 
         drop_queue(h);
-        if (!keep_parcel)
+        if (!keep_parcel || h->digest_stale)
                 h->parcel = (Parcel){ 0 };
-        if (keep_digest && h->format->style == FORMAT_DIGEST)
+        if (h->parcel.upto && digest)
                 return;
+        h->digest_stale = false;
         digest_clear(&h->digest);
         webhook_id_clear(&h->ids);
         h->first_run = h->last_run = 0;
         h->hold_until = 0;
         h->read_to = h->state.cursor;
+}
+
+void hook_reread(Hook *h) {
+        bool digest = h->format->style == FORMAT_DIGEST;
+
+        switch (h->phase) {
+        case HOOK_IDLE:
+        case HOOK_WAITING:
+                hook_drop(h, !digest);
+                hook_poke(h);
+                break;
+        case HOOK_SENDING:
+                h->digest_stale = digest;
+                while (h->n_queue - h->at > h->parcel.events)
+                        event_free(h->queue[--h->n_queue]);
+                h->read_to = h->parcel.upto ? h->parcel.upto : h->state.cursor;
+                break;
+        case HOOK_BURYING: /* that reads for itself */
+        case HOOK_STOPPED:
+                break;
+        }
 }
 
 /* Puts a page's events behind those in the queue; takes them over, also when it fails. */

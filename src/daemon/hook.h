@@ -40,6 +40,9 @@ void hook_configure(Hook *h, const WebhookConfig *config, bool minimal);
 /* There may be something to do. */
 void hook_poke(Hook *h);
 
+/* Events were deleted: what was read, but is in no request under way, is read anew. */
+void hook_reread(Hook *h);
+
 const char *hook_name(const Hook *h); /* of the webhook */
 const char *hook_sink(const Hook *h); /* of its cursor in the store */
 const SinkState *hook_state(const Hook *h);

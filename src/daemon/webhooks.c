@@ -273,6 +273,11 @@ void webhooks_poke(Webhooks *w) {
                 hook_poke(w->hooks[i]);
 }
 
+void webhooks_reread(Webhooks *w) {
+        for (size_t i = 0; i < w->n; i++)
+                hook_reread(w->hooks[i]);
+}
+
 int webhooks_replay(Webhooks *w, const char *name, int64_t seq, Error *err) {
         Hook *h = find(w, name);
 

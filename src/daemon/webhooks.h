@@ -38,6 +38,9 @@ int webhooks_apply(Webhooks *w, Config *config, const int64_t *keys, Error *err)
 /* There may be new events, or a transaction has ended. */
 void webhooks_poke(Webhooks *w);
 
+/* Events were deleted: what was read of them is not told, unless it is under way. */
+void webhooks_reread(Webhooks *w);
+
 /* Calls at_rest once no webhook has anything that it could send now: all is delivered, given up, or
  * waits for its next attempt. */
 void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest);

@@ -214,3 +214,31 @@ def test_replays_that_make_no_sense(hooked, ctl, chime, receiver):
         assert said in ctl.fails(status, "webhooks", "replay", *args)
     cursor = hooked.sql("SELECT cursor FROM webhooks")[0]["cursor"]
     assert cursor == hooked.last_seq()
+
+
+# ---- forget --------------------------------------------------------------------------------------
+
+def test_what_is_forgotten_is_not_told(hooked, ctl, chime, receiver):
+    """Also what had been read for a message that was not taken."""
+    second = "11111111-2222-4333-8444-555555555555"
+    chime.add_account(second, users=3)
+    chime.patch_users({"UserRegistrationStatus": "Registered"}, count=1)
+    hooked.accounts["globex"] = {"account_id": second, "baseline": "events"}
+    hooked.webhooks["ops"].update(format="slack", events="user.*")
+    hooked.write_config()
+    receiver.behave = lambda request: answer(503, headers={"Retry-After": "600"})
+    hooked.start()
+    wait_idle(hooked)
+    wait_until(lambda: receiver.requests, message="a message")
+    assert b"globex" in receiver.requests[0].body
+    del hooked.accounts["globex"]
+    hooked.write_config()
+    hooked.send_signal(signal.SIGHUP)
+    wait_until(lambda: len(receiver.requests) > 1, message="the message, again")
+    ctl.ok("forget", "globex")
+    receiver.requests.clear()
+    receiver.behave = lambda request: answer(200)
+    chime.patch_users({"UserRegistrationStatus": "Suspended"}, count=1)
+    hooked.sync_now()
+    wait_until(lambda: receiver.requests, message="what comes later")
+    assert [b"globex" in request.body for request in receiver.requests] == [False]

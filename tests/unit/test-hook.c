@@ -15,6 +15,7 @@
 #include "base/timefmt.h"
 #include "base/timespan.h"
 #include "daemon/hook-internal.h"
+#include "store/store-internal.h"
 
 #define HOUR (INT64_C(3600) * 1000)
 #define DAY (24 * HOUR)
@@ -256,6 +257,79 @@ static void test_others_have_their_turn(void **state) {
         hook_free(h);
 }
 
+/* ---- what is deleted ---- */
+
+static void delete_event(Fixture *f, int64_t seq) {
+        char sql[64];
+        Error err = { 0 };
+
+        (void) snprintf(sql, sizeof sql, "DELETE FROM event_data WHERE seq = %d", (int) seq);
+        assert_ok(store_exec_sql(f->world.store, sql, "deleting", &err), err);
+}
+
+static void wait_for_phase(Fixture *f, const Hook *h, HookPhase phase) {
+        for (int i = 0; i < 1000 && h->phase != phase; i++)
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+        assert_int_equal(h->phase, phase);
+}
+
+static void test_what_was_read_ahead_is_read_anew(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Hook *h;
+
+        assert_int_equal(listen(f->fd, 1), 0);
+        append_committed(f, 3);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->n_queue - h->at, 3);
+        delete_event(f, 2);
+        hook_reread(h);
+        assert_int_equal(h->n_queue - h->at, 1); /* what is under way */
+        hook_read_ahead(h);
+        assert_int_equal(h->n_queue - h->at, 2);
+        assert_int_equal(h->queue[h->at]->seq, 1);
+        assert_int_equal(h->queue[h->at + 1]->seq, 3);
+        hook_free(h);
+}
+
+/* While it is held, while it is under way, and while it waits to be sent again. */
+static void test_a_digest_is_made_anew(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        Hook *h;
+
+        assert_int_equal(listen(f->fd, 1), 0);
+        append_committed(f, 4);
+        assert_ok(store_begin(f->world.store, &err), err); /* a run goes on */
+        h = new_hook(f, &config, wanted, WEBHOOK_SLACK);
+        wait_for_digest(f, h, 4);
+        store_rollback(f->world.store);
+        delete_event(f, 1);
+        hook_reread(h);
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->digest.events, 3);
+        delete_event(f, 2);
+        hook_reread(h);
+        assert_true(is_told(f)); /* and does not answer */
+        wait_for_phase(f, h, HOOK_WAITING);
+        hook_configure(h, &config, false); /* tries at once */
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->digest.events, 2);
+        assert_true(is_told(f));
+        wait_for_phase(f, h, HOOK_WAITING);
+        delete_event(f, 3);
+        hook_reread(h);
+        hook_configure(h, &config, false);
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->digest.events, 1);
+        assert_int_equal(h->parcel.first, 4);
+        hook_free(h);
+}
+
 /* ---- giving up ---- */
 
 /* So it was left by an earlier life: so long ago it began to fail, and was due again. */
@@ -382,6 +456,8 @@ int main(void) {
                 T(test_a_digest_of_a_long_log),
                 T(test_told_of_a_renamed_account),
                 T(test_others_have_their_turn),
+                T(test_what_was_read_ahead_is_read_anew),
+                T(test_a_digest_is_made_anew),
                 T(test_one_failure_gives_up),
                 T(test_once_gives_up_in_the_end),
                 T(test_ten_attempts_of_this_life),
