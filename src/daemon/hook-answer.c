@@ -182,18 +182,46 @@ void hook_answered(Hook *h, const WebhookAnswer *a) {
         }
 }
 
-void hook_tell_dead(Hook *h) {
-        int64_t now = time_now_ms();
-
-        if (h->dead_told_at != TIME_NONE && now - h->dead_told_at < TELL_AGAIN &&
-            now >= h->dead_told_at)
-                return;
+static void say_dead(Hook *h) {
         log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_DEAD_LETTER, h->name,
                     "webhook %s (%s): %" PRIu64 " %s given up, the last with seq %" PRId64
                     ", and kept as dead %s: %s",
                     h->name, h->host, h->dead_untold,
-                    h->dead_untold == 1 ? "event was" : "events were", h->state.cursor,
+                    h->dead_untold == 1 ? "event was" : "events were", h->dead_last,
                     h->dead_untold == 1 ? "letter" : "letters", h->given_up);
-        h->dead_told_at = now;
         h->dead_untold = 0;
+}
+
+static int on_tell_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        hook_tell_dead(userdata);
+        return 0;
+}
+
+int hook_answer_open(Hook *h) {
+        int r = sd_event_add_time_relative(h->world->event, &h->dead_timer, CLOCK_BOOTTIME, 0, 0,
+                                           on_tell_again, h);
+
+        if (r >= 0)
+                r = sd_event_source_set_enabled(h->dead_timer, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_exit_on_failure(h->dead_timer, true);
+        (void) sd_event_source_set_description(h->dead_timer, "hook-dead");
+        return 0;
+}
+
+void hook_answer_close(Hook *h) {
+        if (h->dead_untold > 0)
+                say_dead(h);
+        (void) sd_event_source_disable_unref(h->dead_timer);
+}
+
+void hook_tell_dead(Hook *h) {
+        if (h->dead_untold == 0 || sd_event_source_get_enabled(h->dead_timer, NULL) > 0)
+                return;
+        say_dead(h);
+        (void) sd_event_source_set_time_relative(h->dead_timer, TELL_AGAIN * USEC_PER_MSEC);
+        (void) sd_event_source_set_enabled(h->dead_timer, SD_EVENT_ONESHOT);
 }

@@ -73,8 +73,10 @@ struct Hook {
         char given_up[256];
         int64_t bury_before; /* wall clock, ms */
         uint64_t bury_wait;  /* then the next attempt is due in so many µs; 0: at once */
-        int64_t failure_told_at, dead_told_at, refusal_told_at; /* wall clock, ms */
-        uint64_t dead_untold;                                   /* dead letters since then */
+        int64_t failure_told_at, refusal_told_at; /* wall clock, ms */
+        sd_event_source *dead_timer; /* runs while nothing more is to be said of dead letters */
+        uint64_t dead_untold;        /* of which nothing was said */
+        int64_t dead_last;           /* seq of the last one */
 };
 
 /* What there is to do. */
@@ -103,8 +105,11 @@ void hook_answered(Hook *h, const WebhookAnswer *a);
 void hook_failed(Hook *h, const WebhookAnswer *a);
 /* The receiver has answered, or somebody has mended something: it counts as failing no more. */
 void hook_forget_failures(Hook *h);
-/* Says in the log how many events were given up, at most once a minute. */
+/* Says in the log how many events were given up: at once, but for the rest of a minute only at its
+ * end, or when the webhook is closed. */
 void hook_tell_dead(Hook *h);
+int hook_answer_open(Hook *h);
+void hook_answer_close(Hook *h);
 
 /* hook-read.c */
 

@@ -473,6 +473,8 @@ int hook_bury_some(Hook *h, Error *err) {
         if (done && cursor < h->parcel.upto)
                 cursor = h->parcel.upto;
         r = bury_page(h, &page, n, cursor, err);
+        if (r >= 0 && n > 0)
+                h->dead_last = page.events[n - 1]->seq;
         events_free(page.events, page.n);
         if (r < 0)
                 return r;

@@ -189,8 +189,6 @@ static void advance_idle(Hook *h) {
 }
 
 static void advance(Hook *h) {
-        if (h->dead_untold > 0 && h->phase != HOOK_BURYING)
-                hook_tell_dead(h);
         if (h->phase == HOOK_BURYING && !bury_some(h))
                 return;
         if (h->phase == HOOK_IDLE)
@@ -251,6 +249,8 @@ static int add_sources(Hook *h, Error *err) {
 
         if (r >= 0)
                 r = sd_event_source_set_enabled(h->timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = hook_answer_open(h);
         if (r < 0)
                 return error_set(err, r, "cannot set up webhook %s: %s", h->name, strerror(-r));
         (void) sd_event_source_set_exit_on_failure(h->timer, true);
@@ -296,6 +296,7 @@ void hook_free(Hook *h) {
         if (h->call)
                 http_cancel(h->call);
         free(h->body);
+        hook_answer_close(h);
         portion_disarm(&h->step);
         (void) sd_event_source_disable_unref(h->timer);
         (void) sd_event_source_disable_unref(h->repeat_timer);

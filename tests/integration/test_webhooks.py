@@ -343,6 +343,18 @@ def test_one_event_is_refused(tmp_path, few, batch):
     assert webhook(roster)["pending"] == 0
 
 
+def test_all_that_was_given_up_is_told(tmp_path, few):
+    """At the end, what came within a minute; and of what is not for the webhook nothing."""
+    with Receiver(refuse_some(lambda event: event["seq"] in (2, 4, 5))) as receiver:
+        roster = hooked(tmp_path, few, receiver, events="user.*")
+        lines = roster.once()
+    assert [letter["seq"] for letter in dead(roster)] == [2, 4, 5]
+    assert webhook(roster)["cursor"] == 6
+    told = [line.split("): ")[1].split(", and")[0] for line in lines if "given up" in line]
+    assert told == ["1 event was given up, the last with seq 2",
+                    "2 events were given up, the last with seq 5"]
+
+
 def test_gone_stops_until_reload(tmp_path, few):
     gone = [True]
     with Receiver(lambda r: answer(410 if gone[0] else 200)) as receiver:

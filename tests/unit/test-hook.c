@@ -398,6 +398,26 @@ static void test_one_failure_gives_up(void **state) {
         }
 }
 
+/* The rest of a minute is told at its end. */
+static void test_dead_letters_are_told(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Hook *h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+
+        h->dead_untold = 1;
+        hook_tell_dead(h);
+        assert_int_equal(h->dead_untold, 0);
+        h->dead_untold = 2;
+        hook_tell_dead(h);
+        assert_int_equal(h->dead_untold, 2);
+        assert_true(sd_event_source_set_time_relative(h->dead_timer, 0) >= 0);
+        for (int i = 0; i < 100 && h->dead_untold > 0; i++)
+                assert_true(sd_event_run(f->world.event, USEC_PER_SEC) >= 0);
+        assert_int_equal(h->dead_untold, 0);
+        hook_free(h);
+}
+
 /* Called from a timer once a day, each life has one attempt. */
 static void test_once_gives_up_in_the_end(void **state) {
         char *wanted[] = { (char[]){ "user.*" } };
@@ -459,6 +479,7 @@ int main(void) {
                 T(test_what_was_read_ahead_is_read_anew),
                 T(test_a_digest_is_made_anew),
                 T(test_one_failure_gives_up),
+                T(test_dead_letters_are_told),
                 T(test_once_gives_up_in_the_end),
                 T(test_ten_attempts_of_this_life),
         };
