@@ -139,6 +139,7 @@ static bool send_repeat(Hook *h) {
                 hook_repeat_end(h);
                 return false;
         }
+        store_works(h);
         h->repeating = true;
         random_event_id(id); /* it tells no event, so that nobody may take it for a repetition */
         send_or_wait(h, 0, id, &err);
@@ -176,16 +177,17 @@ static void advance_idle(Hook *h) {
         Error err = { 0 };
         int r = hook_prepare(h, &err);
 
-        if (r >= 0 && r != HOOK_LATER)
-                store_works(h);
-        if (r < 0)
+        if (r < 0) {
                 wait_for_store(h, &err);
-        else if (r == HOOK_READY)
+        } else if (r == HOOK_READY) {
+                store_works(h);
                 send_parcel(h);
-        else if (r == HOOK_MORE)
+        } else if (r == HOOK_MORE) {
                 hook_poke(h);
-        else if (r == HOOK_NOTHING && (!h->repeat_due || !send_repeat(h)))
+        } else if (r == HOOK_NOTHING && (!h->repeat_due || !send_repeat(h))) {
+                store_works(h);
                 hook_rest(h);
+        }
 }
 
 static void advance(Hook *h) {

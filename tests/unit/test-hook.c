@@ -114,6 +114,7 @@ static Hook *new_hook(Fixture *f, WebhookConfig *config, char **events, WebhookF
                                    .timeout = 10 * USEC_PER_SEC,
                                    .give_up_after = 3 * USEC_PER_DAY,
                                    .replay_from = 1,
+                                   .repeat = USEC_PER_HOUR,
                                    .proxy = no_proxy,
                                    .allow_http = true };
         assert_ok(hook_new(&f->world, config, false, &h, &err), err);
@@ -222,6 +223,32 @@ static void test_told_of_a_renamed_account(void **state) {
         assert_int_equal(key, f->account);
         append_committed(f, 1);
         assert_true(is_told(f));
+        hook_free(h);
+}
+
+/* The log can be read, but not who is suspended: nothing works again until that does, too. */
+static void test_a_round_that_cannot_be_read(void **state) {
+        static const char index[] =
+                "CREATE INDEX user_suspended ON user_data (user_registration_status)"
+                " WHERE removed_at IS NULL AND user_registration_status = 'Suspended'";
+        char *wanted[] = { (char[]){ "user.suspended" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        Hook *h;
+
+        assert_ok(store_exec_sql(f->world.store, "DROP INDEX user_suspended", "x", &err), err);
+        h = new_hook(f, &config, wanted, WEBHOOK_ALERTMANAGER);
+        for (unsigned times = 1; times <= 3; times++) {
+                for (int i = 0; i < 100 && h->store_failures < times; i++)
+                        assert_true(sd_event_run(f->world.event, USEC_PER_SEC) >= 0);
+                assert_int_equal(h->store_failures, times);
+                hook_poke(h);
+        }
+        assert_ok(store_exec_sql(f->world.store, index, "x", &err), err);
+        for (int i = 0; i < 100 && h->store_failures > 0; i++)
+                assert_true(sd_event_run(f->world.event, USEC_PER_SEC) >= 0);
+        assert_int_equal(h->store_failures, 0);
         hook_free(h);
 }
 
@@ -475,6 +502,7 @@ int main(void) {
                 T(test_a_digest_while_a_transaction_is_open),
                 T(test_a_digest_of_a_long_log),
                 T(test_told_of_a_renamed_account),
+                T(test_a_round_that_cannot_be_read),
                 T(test_others_have_their_turn),
                 T(test_what_was_read_ahead_is_read_anew),
                 T(test_a_digest_is_made_anew),
