@@ -206,14 +206,22 @@ bootstrap() {
         autoreconf -fi
 }
 
-# The same arguments as last time: make finds out by itself what has changed.
+# What configure looks for and can go on without: the tests' own.
+optional() {
+        local m
+        for m in cmocka libmicrohttpd zlib; do pkg-config --modversion "$m" 2>/dev/null || say "no $m"; done
+        /usr/bin/python3 -m pytest --version 2>&1 || python3 -m pytest --version 2>&1 || say "no pytest"
+}
+
+# The same arguments as last time, and no package has come or gone: make finds out by itself what has changed.
 configure_in() { # DIRECTORY CONFIGURE-ARGUMENT...
-        local dir=$1
+        local dir=$1 state
         shift
+        state="$top: $*"$'\n'$(optional)
         mkdir -p "$dir"
-        [ -f "$dir/Makefile" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$top: $*" ] && return 0
+        [ -f "$dir/Makefile" ] && [ "$(cat "$dir/.configured" 2>/dev/null)" = "$state" ] && return 0
         rm -f "$dir/.configured"
-        (cd "$dir" && "$top/configure" "$@") && printf '%s\n' "$top: $*" >"$dir/.configured"
+        (cd "$dir" && "$top/configure" "$@") && printf '%s\n' "$state" >"$dir/.configured"
 }
 
 # Runs quietly; shows what was said if it fails.
@@ -370,7 +378,7 @@ check) check ;;
 coverage) coverage ;;
 '' | help | -h | --help) usage ;;
 *)
-        usage >&2
+        printf "setup.sh: there is no command '%s'; './setup.sh help' lists them\n" "$1" >&2
         exit 2
         ;;
 esac
