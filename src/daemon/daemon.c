@@ -31,7 +31,7 @@ static void daemon_clear(Daemon *d) {
         control_free(d->control);
         schedule_free(d->schedule);
         retention_free(d->retention);
-        webhooks_free(d->webhooks); /* saves, and reports that */
+        webhooks_free(d->webhooks);
         report_free(d->report);
         deliver_free(d->deliver);
         batch_free(d->batch);
@@ -324,8 +324,9 @@ static int run_loop(Daemon *d) {
         (void) batch_flush(d->batch, NULL);
         if (!webhooks_save(d->webhooks)) /* they will tell again what is told */
                 d->once_failed = true;
-        if (status != EXIT_DATABASE_REFUSED &&
-            (!deliver_drain(d->deliver) || !webhooks_all_told(d->webhooks)))
+        if (status != EXIT_DATABASE_REFUSED && !deliver_drain(d->deliver))
+                d->once_failed = true;
+        if (d->options->once && status != EXIT_DATABASE_REFUSED && !webhooks_all_told(d->webhooks))
                 d->once_failed = true;
         if (d->options->once)
                 retention_round(d->retention);

@@ -27,6 +27,7 @@
 #define LOG_ID_WEBHOOK_RECOVERED "8ed3f9687a5346b08cb30d41b2917067"
 #define LOG_ID_WEBHOOK_DEAD_LETTER "54aeb7de33c44aca840c84df1003af6b"
 #define LOG_ID_WEBHOOK_STOPPED "3a608d989f0043c6a7728db00c087c17"
+#define LOG_ID_WEBHOOKS_WAIT "37c3e84373a343708898bbdd976b33dd"
 
 /* What is less urgent than this is left out; LOG_INFO at first. */
 void log_set_level(int priority);

@@ -2,6 +2,8 @@
 #include "daemon/webhooks.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,6 +17,8 @@
 #define SAVE_DELAY (100 * USEC_PER_MSEC)
 #define SAVE_RETRY_MOST (60 * USEC_PER_SEC)
 #define SINK_PREFIX "webhook:"
+#define NAMED_MOST 4
+#define NAME_MAX_BYTES 64 /* the configuration allows no longer one */
 
 struct Webhooks {
         HookWorld world;
@@ -125,15 +129,41 @@ void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest) {
         (void) sd_event_source_set_enabled(w->finish, SD_EVENT_ONESHOT);
 }
 
-bool webhooks_all_told(const Webhooks *w) {
-        int64_t last = 0;
+/* The first few by name, the others as a number. */
+static size_t name_waiting(const Webhooks *w, int64_t last, char *text, size_t size) {
+        size_t n = 0, at = 0;
 
-        if (store_event_last_seq(w->world.store, &last, NULL) < 0)
+        for (size_t i = 0; i < w->n; i++) {
+                int64_t left = last - hook_state(w->hooks[i])->cursor;
+
+                if (left <= 0 || n++ >= NAMED_MOST)
+                        continue;
+                at += (size_t) snprintf(text + at, size - at, "%s%s (%" PRId64 " %s)",
+                                        n > 1 ? ", " : "", hook_name(w->hooks[i]), left,
+                                        left == 1 ? "event" : "events");
+        }
+        if (n > NAMED_MOST)
+                (void) snprintf(text + at, size - at, " and %zu more", n - NAMED_MOST);
+        return n;
+}
+
+bool webhooks_all_told(const Webhooks *w) {
+        char waiting[NAMED_MOST * (NAME_MAX_BYTES + 40) + 40];
+        Error err = { 0 };
+        int64_t last = 0;
+        size_t n;
+
+        if (store_event_last_seq(w->world.store, &last, &err) < 0) {
+                log_line(LOG_ERR, LOG_ID_STORE_FAILED, NULL,
+                         "whether webhooks have been told everything is not known: %s", err.msg);
                 return false;
-        for (size_t i = 0; i < w->n; i++)
-                if (hook_state(w->hooks[i])->cursor < last)
-                        return false;
-        return true;
+        }
+        n = name_waiting(w, last, waiting, sizeof waiting);
+        if (n > 0)
+                log_line(LOG_WARNING, LOG_ID_WEBHOOKS_WAIT, NULL,
+                         "%s yet to take events: %s; the next run goes on with them",
+                         n == 1 ? "a webhook has" : "webhooks have", waiting);
+        return n == 0;
 }
 
 /* ---- setting up ---- */

@@ -45,7 +45,8 @@ void webhooks_reread(Webhooks *w);
  * waits for its next attempt. */
 void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest);
 
-/* Whether every webhook has finished with all events that there are. */
+/* Whether every webhook has finished with all events that there are; if not, it is said in one line
+ * which have not, and how many events wait for each. */
 bool webhooks_all_told(const Webhooks *w);
 
 /* Goes back so that seq is the next event told; its dead letters from there on are forgotten.

@@ -63,6 +63,34 @@ def test_once_fails_if_one_fails(roster, chime):
     assert len(roster.users()) == 450
 
 
+def test_once_says_what_webhooks_have_yet_to_take(roster):
+    """Every account is complete; what makes the status 1 is named, as often as it is so."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        url = f"http://127.0.0.1:{s.getsockname()[1]}/x"
+    roster.accounts["acme"]["baseline"] = "events"
+    roster.webhooks = {"ops": {"url": url}, "pager": {"url": url, "replay_from": "now"}}
+    roster.write_config()
+    for _ in range(2):
+        lines = roster.once(status=1)
+        n = roster.last_seq()
+        assert [line for line in lines if "yet to take" in line] == [
+            f"webhooks have yet to take events: ops ({n} events), pager ({n} events);"
+            " the next run goes on with them"]
+    assert n >= 450
+    assert {run["outcome"] for run in roster.run_rows()} == {"complete"}
+    del roster.webhooks["pager"]
+    roster.write_config()
+    assert f"a webhook has yet to take events: ops ({n} events); the next run goes on with them" in \
+        roster.once(status=1)
+    roster.webhooks = {f"w{i}": {"url": url, "replay_from": f"{n}"} for i in range(6)}
+    roster.write_config()
+    assert "webhooks have yet to take events: w0 (1 event), w1 (1 event), w2 (1 event), w3 (1 event)" \
+        " and 2 more; the next run goes on with them" in roster.once(status=1)
+    roster.webhooks = {}
+    roster.write_config()
+    assert not any("webhook" in line for line in roster.once())
+
+
 # ---- configuration ----
 
 def test_check_config(roster):
