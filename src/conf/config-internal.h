@@ -167,6 +167,7 @@ typedef struct Loader {
         Lines lines;      /* what is left of its text */
         size_t current;   /* section, plus 1; 0: none yet */
         bool in_unknown;  /* below a header that cannot be used: its keys are not judged */
+        bool elsewhere;   /* at or below a header that is not meant for [rosterd] */
         char *value;      /* of this line, or NULL */
         bool pending;     /* inih has yet to call back for this line */
 } Loader;

@@ -48,6 +48,7 @@ static void unknown_section(Loader *l, const char *text) {
                 word[len] = '\0';
                 meant = text_did_you_mean(word, section_words, SECTION_KIND_COUNT);
         }
+        l->elsewhere = !meant || strcmp(meant, section_words[SECTION_ROSTERD]) != 0;
         if (meant)
                 (void) snprintf(suggestion, sizeof suggestion, "; did you mean [%s%s]?", meant,
                                 strcmp(meant, "rosterd") == 0 ? "" : " NAME");
@@ -61,9 +62,11 @@ static void unknown_section(Loader *l, const char *text) {
 
 /* "[kind name]", from behind its "[". */
 static int read_header(Loader *l, char *text) {
+        const char *ours = section_words[SECTION_ROSTERD];
         char *close = strchr(text, ']'), *rest;
         size_t len;
 
+        l->elsewhere = strncmp(skip_blanks(text), ours, strlen(ours)) != 0;
         if (!close) {
                 l->current = 0;
                 l->in_unknown = l->lost_sections = true;
@@ -197,7 +200,7 @@ int loader_read_file(Loader *l, const char *path, bool dropin) {
         if (stat(path, &l->st) < 0)
                 l->st = (struct stat){ .st_mode = 07777 }; /* gone since: fear the worst */
 
-        l->secret_said = l->in_unknown = l->pending = false;
+        l->secret_said = l->in_unknown = l->elsewhere = l->pending = false;
         l->current = 0;
         l->lines = (Lines){ .at = text, .end = text + len };
         if (is_text(l, text, len)) {

@@ -24,6 +24,13 @@ static int graver(int a, int b) {
         return -EINVAL;
 }
 
+/* An outline takes no notice of what is said below a header that is none of [rosterd]'s. */
+static bool is_passed_over(const Loader *l, int code, const Section *s) {
+        if (!l->outline || code != -EINVAL)
+                return false;
+        return s ? s->kind != SECTION_ROSTERD : l->elsewhere;
+}
+
 static void complain(Loader *l, int code, const char *message) {
         l->n_mistakes++;
         l->code = graver(l->code, code);
@@ -36,6 +43,8 @@ void loader_complain(Loader *l, int code, Place where, const Section *s, const c
         char text[PATH_MAX + 512], message[2 * PATH_MAX + 1024];
         va_list ap;
 
+        if (is_passed_over(l, code, s))
+                return;
         va_start(ap, fmt);
         (void) vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
@@ -190,10 +199,20 @@ int config_load(const char *path, ConfigComplaint complain_cb, void *userdata, C
         return load_and_judge(&l, path, ret, err);
 }
 
-int config_load_outline(const char *path, Config **ret, Error *err) {
-        CLEANUP(loader_clear) Loader l = { .outline = true };
+static void keep_first(const char *message, void *userdata) {
+        Error *first = userdata;
 
-        return load_and_judge(&l, path, ret, err);
+        if (first->code == 0)
+                (void) error_set(first, -EINVAL, "%s", message);
+}
+
+int config_load_outline(const char *path, Config **ret, Error *err) {
+        Error first = { 0 };
+        CLEANUP(loader_clear)
+        Loader l = { .outline = true, .complain = keep_first, .userdata = &first };
+        int r = load_and_judge(&l, path, ret, err);
+
+        return r == -EINVAL && first.code < 0 ? error_set(err, r, "%s", first.msg) : r;
 }
 
 Config *config_ref(Config *c) {

@@ -110,8 +110,9 @@ int config_load(const char *path, ConfigComplaint complain, void *userdata, Conf
                 Error *err);
 
 /* For programs that need no account's keys, and may not have the files that hold secrets: reads
- * [rosterd] and the names of the sections, and takes no notice of what stands in the others (they
- * have their defaults).  Returns as config_load() does; complaints are not told one by one. */
+ * [rosterd] and the names of the sections, and takes no notice of mistakes in the others and in their
+ * headers (they have their defaults).  Returns as config_load() does; with -EINVAL, err holds the
+ * first mistake, with file and line. */
 int config_load_outline(const char *path, Config **ret, Error *err);
 
 Config *config_ref(Config *c);

@@ -37,31 +37,33 @@ void ctl_clear(Ctl *c) {
 
 int ctl_config(Ctl *c, const Config **ret, Error *err) {
         const char *path = c->config_path ? c->config_path : CONFIG_DEFAULT;
+        Error why = { 0 };
         int r;
 
         if (!c->config) {
-                r = config_load_outline(path, &c->config, err);
+                r = config_load_outline(path, &c->config, &why);
                 if (r < 0 && !c->config_path && (r == -ENOENT || r == -EACCES)) {
                         *ret = NULL;
                         return 0;
                 }
                 if (r == -EINVAL)
                         return error_set(err, -EBADMSG,
-                                         "the configuration %s has mistakes; see 'rosterd"
-                                         " --check-config', or name the database with --database",
-                                         path);
+                                         "%s; see 'rosterd --config FILE --check-config', or name"
+                                         " the database with --database",
+                                         why.msg);
                 if (r == -EACCES)
                         return error_set(err, r,
                                          "the configuration %s cannot be read: permission denied;"
                                          " join its group (usermod -aG rosterd YOU, then log in"
                                          " again), or name the database with --database",
                                          path);
+                if (r == -ENOENT)
+                        return error_set(err, -EBADMSG,
+                                         "the configuration %s does not exist; name another with"
+                                         " --config",
+                                         path);
                 if (r < 0)
-                        return r == -ENOENT ? error_set(err, -EBADMSG,
-                                                        "the configuration %s does not exist; name"
-                                                        " another with --config",
-                                                        path)
-                                            : r;
+                        return error_set(err, r, "%s", why.msg);
         }
         *ret = c->config;
         return 0;

@@ -194,3 +194,19 @@ def test_databases_that_cannot_be_read(told, tmp_path):
     assert "version 99" in fails(65, tmp_path / "new.db")
     assert "is a directory" in fails(65, tmp_path)
     assert "does not exist" in Rosterctl("-c", str(tmp_path / "no.conf")).fails(78, "users")
+
+
+def test_a_mistake_about_accounts_does_not_hinder_reading(told, ctl, tmp_path):
+    """Where [rosterd] itself has one, it is said where, and what shows all of them."""
+    config = str(tmp_path / "rosterd.conf")
+
+    def write(*lines):
+        with open(config, "w", encoding="utf-8") as f:
+            f.write("".join(line + "\n" for line in lines))
+
+    write("[rosterd]", f"database = {told.database}", "[accont y]", "[account a]", "garbage", "[webhook x")
+    assert Rosterctl("--config", config).ok("users") == ctl.ok("users")
+    write("[account a]", "garbage", "[rosterd]", f"databas = {told.database}")
+    assert Rosterctl("--config", config).fails(78, "users").startswith(
+        f"rosterctl: {config}:4: [rosterd] databas: unknown key; did you mean database?; see "
+        "'rosterd --config FILE")

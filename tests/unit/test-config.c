@@ -962,6 +962,62 @@ static void test_summary(void **state) {
         assert_string_equal(err.msg, want);
 }
 
+/* For those who only want the database: what is said of accounts and webhooks may be anything. */
+static void test_outline(void **state) {
+        static const char *const passed[] = {
+                "[account acme]\nno pair\n indented\nx: y\nmax_results = many\nnonsense = 1\n",
+                "[account acme] follows\n[account acme]\n[account acme]\n",
+                "[account\n",
+                "[account acme\nno pair\n",
+                "[account]\nx = 1\nno pair\n",
+                "[account not a name]\nx = 1\n",
+                "[webhook ops\nurl = http://[::1\n",
+                "[accont acme]\nx = 1\nno pair\n",
+        };
+        static const struct {
+                const char *text, *said;
+        } judged[] = {
+                { "[rosterd\ndatabase = /x\n", "1: this section header lacks its \"]\"" },
+                { "[account a\n[ rosterd\n", "2: this section header lacks its \"]\"" },
+                { "[account a\n[rosterd] x\n",
+                  "2: something follows the \"]\" of this section header; begin the next line with "
+                  "it" },
+                { "[rostrd]\ndatabase = /x\n",
+                  "1: [rostrd] is not a section; sections are [rosterd], [account NAME] and "
+                  "[webhook NAME]; did you mean [rosterd]?" },
+                { "[account a]\nx\n[rosterd]\nx\n",
+                  "4: [rosterd] this line is no \"KEY = VALUE\", [section] or comment" },
+                { "[rosterd]\ninterval = 1\nconcurrency = 0\n",
+                  "2: [rosterd] interval: \"1\" is too short; write at least 10s" },
+                { "database = /x\n", "1: database: this line stands before the first [section]" },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
+                CLEANUP(config_unrefp) Config *c = NULL;
+                char text[512];
+                Error err = { 0 };
+
+                (void) snprintf(text, sizeof text, "[rosterd]\ndatabase = /roster.db\n%s",
+                                passed[i]);
+                put("rosterd.conf", text);
+                assert_int_equal(config_load(in_dir("rosterd.conf"), NULL, NULL, &c, &err),
+                                 -EINVAL);
+                assert_ok(config_load_outline(in_dir("rosterd.conf"), &c, &err), err);
+                assert_string_equal(c->database, "/roster.db");
+        }
+        for (size_t i = 0; i < sizeof judged / sizeof judged[0]; i++) {
+                Config *c = NULL;
+                Error err = { 0 };
+                char want[512];
+
+                put("rosterd.conf", judged[i].text);
+                assert_int_equal(config_load_outline(in_dir("rosterd.conf"), &c, &err), -EINVAL);
+                (void) snprintf(want, sizeof want, "%s:%s", in_dir("rosterd.conf"), judged[i].said);
+                assert_string_equal(err.msg, want);
+        }
+}
+
 static void test_no_text(void **state) {
         static const char utf16[] = "\xff\xfe[\0a\0]\0\n\0x\0";
 
@@ -1442,6 +1498,7 @@ int main(void) {
                 TEST(test_every_mistake_at_once),
                 TEST(test_missing_file),
                 TEST(test_summary),
+                TEST(test_outline),
                 TEST(test_no_text),
                 TEST(test_dropins),
                 TEST(test_dropin_resets),
