@@ -126,12 +126,17 @@ int check_printable(char *text, Error *err) {
         return 0;
 }
 
-/* The service's own pattern is .+@.+\..+ */
+/* The service's own pattern is .+@.+\..+; what it takes beyond an address would be nobody's, and the
+ * listing empty. */
 int check_email(char *text, Error *err) {
         const char *at = *text ? strchr(text + 1, '@') : NULL;
         const char *dot = at && at[1] ? strchr(at + 2, '.') : NULL;
 
-        if (!dot || !dot[1])
+        if (strchr(text, '"') || *text == '\'')
+                return error_set(err, -EINVAL,
+                                 "holds quotation marks, which would belong to the address; write "
+                                 "it without them, e.g. ana@example.com");
+        if (!dot || !dot[1] || strpbrk(text, BLANKS ",;<>"))
                 return error_set(err, -EINVAL,
                                  "is not an e-mail address; write e.g. ana@example.com");
         return 0;

@@ -356,6 +356,18 @@ static const struct {
         { "user_email without a name", ACME "user_email = @example.com\n",
           IN "3: [account acme] user_email: \"@example.com\" is not an e-mail address; write e.g. "
              "ana@example.com" },
+        { "user_email in quotation marks", ACME "user_email = \"ana@example.com\"\n",
+          IN "3: [account acme] user_email: \"\"ana@example.com\"\" holds quotation marks, which "
+             "would belong to the address; write it without them, e.g. ana@example.com" },
+        { "user_email in single ones", ACME "user_email = 'ana@example.com'\n",
+          IN "3: [account acme] user_email: \"'ana@example.com'\" holds quotation marks, which "
+             "would belong to the address; write it without them, e.g. ana@example.com" },
+        { "user_email of two", ACME "user_email = ana@example.com, bo@example.com\n",
+          IN "3: [account acme] user_email: \"ana@example.com, bo@example.com\" is not an e-mail "
+             "address; write e.g. ana@example.com" },
+        { "user_email with a name", ACME "user_email = Ana <ana@example.com>\n",
+          IN "3: [account acme] user_email: \"Ana <ana@example.com>\" is not an e-mail address; "
+             "write e.g. ana@example.com" },
         { "max_results", ACME "max_results = 201\n",
           IN "3: [account acme] max_results: \"201\" is not a whole number from 1 to 200" },
         { "requests_per_second", ACME "requests_per_second = 1001\n",
@@ -629,6 +641,8 @@ static const struct {
         { SECTION_ACCOUNT, "user_type = SharedDevice", "user_type", "SharedDevice" },
         { SECTION_ACCOUNT, "user_type = ", "user_type", "(none)" },
         { SECTION_ACCOUNT, "user_email = ana+x@exämple.com", "user_email", "ana+x@exämple.com" },
+        { SECTION_ACCOUNT, "user_email = o'neill@example.com", "user_email",
+          "o'neill@example.com" },
         { SECTION_ACCOUNT, "user_email = @@x.y", "user_email", "@@x.y" },
         { SECTION_ACCOUNT, "baseline = events", "baseline", "events" },
         { SECTION_ACCOUNT, "endpoint = https://Chime.Example/", "endpoint",
