@@ -223,7 +223,8 @@ const char *rows_column(const Rows *r, size_t i) {
         " ifnull(c.users, 0) AS users, ifnull(c.suspended, 0) AS suspended,"                  \
         " ifnull(c.pending, 0) AS pending_invitations, ifnull(c.failed, 0) AS"                \
         " failed_invitations, a.baseline_at, a.last_attempt_at, a.last_complete_at,"          \
-        " a.last_error, a.next_run_at, a.held_removals FROM account_data a LEFT JOIN"         \
+        " a.last_error, CASE WHEN a.active THEN a.next_run_at END AS next_run_at,"            \
+        " a.held_removals FROM account_data a LEFT JOIN"                                      \
         " (SELECT account, sum(users) AS users, sum(users * (user_registration_status IS"     \
         " 'Suspended')) AS suspended, sum(users * (user_invitation_status IS 'Pending'))"     \
         " AS pending, sum(users * (user_invitation_status IS 'Failed')) AS failed"            \

@@ -11,7 +11,7 @@ import pytest
 
 from emulator import Emulator
 from rosterctl import Rosterctl
-from rosterd import Rosterd
+from rosterd import Rosterd, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +210,22 @@ def test_a_mistake_about_accounts_does_not_hinder_reading(told, ctl, tmp_path):
     assert Rosterctl("--config", config).fails(78, "users").startswith(
         f"rosterctl: {config}:4: [rosterd] databas: unknown key; did you mean database?; see "
         "'rosterd --config FILE")
+
+
+def test_status_of_an_account_that_is_configured_no_more(roster, chime):
+    """It will not be read again: no time is shown for that, whatever was planned."""
+    other = "11111111-2222-4333-8444-555555555555"
+    chime.add_account(other, users=3)
+    roster.accounts["globex"] = {"account_id": other}
+    roster.write_config()
+    with roster:
+        wait_until(lambda: roster.complete_runs() == 2)
+        wait_until(lambda: roster.account("globex")["next_run_at"])
+    del roster.accounts["globex"]
+    roster.write_config()
+    roster.once()
+    assert roster.account("globex")["next_run_at"]
+    rows = {row["account"]: row
+            for row in json.loads(Rosterctl("--config", roster.config).ok("status", "-f", "json"))}
+    assert (rows["globex"]["state"], rows["globex"]["next_run_at"]) == ("inactive", None)
+    assert rows["acme"]["next_run_at"]
