@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "store/store-read-internal.h"
@@ -31,6 +32,25 @@ static bool wal_is_missing(const char *path) {
         return false;
 }
 
+static bool is_on_readonly_mount(const char *path) {
+        struct statvfs fs;
+
+        return statvfs(path, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+static int explain_no_wal(const char *path, Error *err) {
+        if (is_on_readonly_mount(path))
+                return error_set(err, -ENOLINK,
+                                 "the database %s is on a read-only file system, without its -wal"
+                                 " and -shm files; read a copy of it elsewhere, or one made by"
+                                 " 'rosterctl backup'",
+                                 path);
+        return error_set(err, -ENOLINK,
+                         "the database %s lacks its -wal and -shm files, and you may not make"
+                         " them; start rosterd, %sor read a copy made by 'rosterctl backup'",
+                         path, geteuid() == 0 ? "" : "read it as root, ");
+}
+
 static int explain(Store *s, Error *err, int r) {
         int rc = sqlite3_errcode(s->db) & 0xff;
 
@@ -38,10 +58,7 @@ static int explain(Store *s, Error *err, int r) {
                 return error_set(err, -EMEDIUMTYPE, "%s is not a database; name another file",
                                  s->path);
         if ((rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY) && wal_is_missing(s->path))
-                return error_set(err, -ENOLINK,
-                                 "the database %s lacks its -wal and -shm files, and you may not"
-                                 " make them; start rosterd, or read it as root",
-                                 s->path);
+                return explain_no_wal(s->path, err);
         return r;
 }
 

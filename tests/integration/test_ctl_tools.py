@@ -406,6 +406,28 @@ def test_backup_replaces_only_files(ctl, tmp_path):
     assert os.listdir(tmp_path) == ["pipe"]
 
 
+def test_a_readonly_file_system(told, copy, tmp_path):
+    """A backup can be read there; a database of rosterd's without its other files cannot, by anybody."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("needs root and mount namespaces")
+    place = tmp_path / "place"
+    place.mkdir()
+    shutil.copy(copy, place / "backup.db")
+    shutil.copy(told.database, place / "roster.db")
+
+    def users(name):
+        script = f"mount --bind '{place}' '{place}' && mount -o remount,ro,bind '{place}' && exec \"$@\""
+        return subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", binary(), "-d", place / name, "users"],
+                              env=environment(), capture_output=True, text=True, timeout=60, check=False)
+
+    done = users("backup.db")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 61), done.stderr
+    done = users("roster.db")
+    assert done.returncode == 66, done.stderr
+    assert "is on a read-only file system, without its -wal and -shm files; read a copy" in done.stderr
+    assert "root" not in done.stderr.replace(str(tmp_path), "") and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("suffix", ["-wal", "-journal"])
 def test_backup_beside_the_log_of_an_older_database(ctl, tmp_path, suffix):
     path = tmp_path / "b.db"
