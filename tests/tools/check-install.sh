@@ -69,4 +69,16 @@ fi
 sandbox() { sed -n 's,@sbindir@,/usr/sbin,; /^CapabilityBoundingSet=/,/^UMask=/p' "$1"; }
 diff <(sandbox "$srcdir/systemd/rosterd.service.in") <(sandbox "$srcdir/systemd/examples/rosterd-once.service") >"$root/diff"
 tell "the oneshot example has the daemon's sandbox" "$root/diff"
+
+uninstall() {
+        make --no-print-directory uninstall DESTDIR="$root/i" prefix=/usr sysconfdir=/etc \
+                localstatedir=/var >"$root/log" 2>&1 || { echo "make uninstall: status $?"; cat "$root/log"; }
+}
+uninstall >"$root/left"
+tail -n 1 "$conf" | grep -qx '# mine' || echo "a changed rosterd.conf is gone" >>"$root/left"
+find "$root/i" ! -type d ! -path "$conf" >>"$root/left"
+cp "$srcdir/conf/rosterd.conf" "$conf"
+uninstall >>"$root/left"
+[ ! -e "$conf" ] || echo "rosterd.conf stays though it is as it was installed" >>"$root/left"
+tell "make uninstall leaves only a configuration that was changed" "$root/left"
 echo "1..$n"
