@@ -92,3 +92,9 @@ int file_write_atomic(const char *path, const char *data, size_t len, mode_t mod
                 (void) unlink(tmp);
         return r;
 }
+
+void file_hold_standard(void) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+                        (void) open("/dev/null", O_RDONLY | O_NOCTTY);
+}

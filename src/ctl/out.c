@@ -146,8 +146,10 @@ int out_finish(Out *o, Error *err) {
                 o->failed = errno;
         if (o->path)
                 o->fd = -1;
-        if (o->failed)
-                return fail(err, o->failed, "write", path);
+        if (o->failed) { /* for whatever reason: an exit status of its own */
+                (void) fail(err, o->failed, "write", path);
+                return o->failed == ENOMEM ? -ENOMEM : -ENOSPC;
+        }
         r = o->temporary ? target_rename(o->temporary, o->path) : 0;
         if (r < 0)
                 return fail(err, -r, "give its name to", path);

@@ -10,6 +10,7 @@ enum {
         EXIT_USAGE = 2,
         EXIT_DATABASE_REFUSED = 65, /* EX_DATAERR: damaged, newer, or not ours: no restart helps */
         EXIT_DATABASE_ACCESS = 73,  /* EX_CANTCREAT */
+        EXIT_OUTPUT = 73,           /* the same: standard output cannot be written */
         EXIT_FAILED = 74,           /* EX_IOERR */
         EXIT_DATABASE_BUSY = 75,    /* EX_TEMPFAIL */
         EXIT_CONFIG = 78,           /* EX_CONFIG */

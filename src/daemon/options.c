@@ -32,10 +32,11 @@ static void print_help(void) {
                "\n"
                "Exit status: 0 all is well; 1 an account could not be synced, or has no "
                "credentials,\n"
-               "or (--once) a webhook has yet to take events; 2 wrong usage;\n"
-               "65 the database is damaged, newer, or not rosterd's; 73 it cannot be opened or "
-               "written;\n"
-               "74 some other failure; 75 another rosterd has it; 78 the configuration is bad.\n"
+               "or (--once) a webhook has yet to take events; 2 wrong usage; 65 the database is "
+               "damaged,\n"
+               "newer, or not rosterd's; 73 it cannot be opened or written, or the output cannot; "
+               "74 some\n"
+               "other failure; 75 another rosterd has it; 78 the configuration is bad.\n"
                "\n"
                "See rosterd(8) and rosterd.conf(5).\n",
                CONFIG_DEFAULT);

@@ -158,6 +158,14 @@ def test_a_full_disk_on_standard_output(ctl):
     assert "cannot write the output: No space left on device" in said
 
 
+@pytest.mark.parametrize("command", ["export", "status", "--help", "--version"])
+def test_a_closed_standard_output(told, command):
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", binary(), "-c", told.config, command],
+                          env=environment(), stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 73, done.stderr
+    assert done.stderr == "rosterctl: cannot write the output: Bad file descriptor.\n"
+
+
 def test_export_to_a_file_is_whole_or_not_there(told, ctl, tmp_path):
     path = tmp_path / "roster.csv"
     path.write_text("what was there before")

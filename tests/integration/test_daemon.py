@@ -34,6 +34,22 @@ def test_version_and_help(roster):
         assert option in done.stdout
 
 
+@pytest.mark.parametrize("option", ["--help", "--version", "--check-config"])
+@pytest.mark.parametrize("where, why", [(">/dev/full", "No space left on device"),
+                                        (">&-", "Bad file descriptor")])
+def test_an_output_that_cannot_be_written(roster, option, where, why):
+    done = roster.run(option, prefix=["sh", "-c", f'exec "$@" {where}', "sh"])
+    assert done.returncode == 73
+    assert one_sentence(done) == f"rosterd: cannot write the output: {why}"
+
+
+def test_once_without_a_standard_output(roster):
+    """Nothing is written to it; nothing else takes its place."""
+    done = roster.run("--once", prefix=["sh", "-c", 'exec "$@" >&- <&-', "sh"])
+    assert done.returncode == 0, done.stderr
+    assert len(roster.users()) == 450
+
+
 @pytest.mark.parametrize("args", [["--nonsense"], ["acme"], ["--once", "--check-config"],
                                   ["--once", "acmee"]])
 def test_wrong_usage(roster, args):
