@@ -65,6 +65,17 @@ def test_screens_are_what_is_really_seen(tmp_path, where):
                     f"{command}\nis really:\n" + "\n".join(seen)
 
 
+def test_the_version_of_the_schema_that_is_shown(tmp_path):
+    """Screens are compared without their numbers; this one changes with each migration."""
+    with Emulator(users=1) as chime:
+        roster = Rosterd(tmp_path, chime)
+        roster.once()
+    version = roster.sql("PRAGMA user_version")[0]["user_version"]
+    shown = [re.findall(r"version (\d+)", line) for _, lines in man_screens() for line in lines
+             if line.startswith("schema ")]
+    assert shown == [[str(version)]]
+
+
 # ---- the manual page ----
 
 def helped(text):
