@@ -18,5 +18,10 @@ size_t text_put_utf8(char out[static 4], uint32_t c);
 /* Whether the bytes are UTF-8 without surrogates, overlong forms or NUL (RFC 3629). */
 bool text_is_utf8(const char *in, size_t len);
 
+/* What a word gets behind a number: "s", but nothing behind 1. */
+static inline const char *text_plural(int64_t n) {
+        return n == 1 ? "" : "s";
+}
+
 /* The name in names (count of them) that text was most likely meant to be, or NULL. */
 const char *text_did_you_mean(const char *text, const char *const *names, size_t count);

@@ -88,6 +88,9 @@ static int set_format(Ctl *c, const char *word, Error *err) {
 }
 
 static int set_general(Ctl *c, const Command *command, int i, const char *arg, Error *err) {
+        if (arg && !*arg)
+                return error_set(err, E_USAGE, "--%s is empty; write something, or leave it out",
+                                 general_options[i].name);
         switch (general_options[i].name[0]) {
         case 'c':
                 c->config_path = arg;

@@ -144,8 +144,9 @@ static void judge_suspended(Probe *p, const Record *row) {
 
         measure(p, record_get(row, "account"), n, "", p->warning, p->critical);
         if (status != PROBE_OK)
-                complain(p, status, "%s: %" PRId64 " of %" PRId64 " users are suspended",
-                         record_get(row, "account"), n, number(row, "users"));
+                complain(p, status, "%s: %" PRId64 " of %" PRId64 " user%s %s suspended",
+                         record_get(row, "account"), n, number(row, "users"),
+                         text_plural(number(row, "users")), n == 1 ? "is" : "are");
 }
 
 static void judge_sync(Probe *p, const Record *row) {
@@ -167,8 +168,8 @@ static void judge_sync(Probe *p, const Record *row) {
         else if (error)
                 complain(p, PROBE_WARNING, "%s: the last run failed: %s", account, error);
         if (held > 0)
-                complain(p, PROBE_WARNING, "%s: the removal of %" PRId64 " users is held", account,
-                         held);
+                complain(p, PROBE_WARNING, "%s: the removal of %" PRId64 " user%s is held", account,
+                         held, text_plural(held));
 }
 
 static void judge_webhook(Probe *p, const Record *row) {
@@ -186,13 +187,13 @@ static void judge_webhook(Probe *p, const Record *row) {
                 complain(p, PROBE_CRITICAL, "%s: an event has been waiting for %s%s%s", name,
                          span(old, a, sizeof a), error ? ": " : "", error ? error : "");
         else if (status != PROBE_OK)
-                complain(p, status, "%s: %" PRId64 " events are waiting%s%s", name, pending,
-                         error ? ": " : "", error ? error : "");
+                complain(p, status, "%s: %" PRId64 " event%s waiting%s%s", name, pending,
+                         pending == 1 ? " is" : "s are", error ? ": " : "", error ? error : "");
         else if (stopped)
                 complain(p, PROBE_WARNING, "%s: %s", name, error);
         if (dead > 0)
-                complain(p, PROBE_WARNING, "%s: %" PRId64 " events were given up in the last day",
-                         name, dead);
+                complain(p, PROBE_WARNING, "%s: %" PRId64 " event%s given up in the last day", name,
+                         dead, dead == 1 ? " was" : "s were");
 }
 
 static const struct {

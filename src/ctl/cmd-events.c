@@ -28,7 +28,7 @@ static const Option options[] = {
         { "type", 't', "GLOB", WORDS_EVENT_TYPES,
           "only of this type, e.g. user.suspended, 'sync.*'" },
         { "account", 'a', "NAME", WORDS_ACCOUNTS, "only this account's" },
-        { "last", 'n', "NUMBER", WORDS_ANY, "only the newest so many" },
+        { "last", 'n', "NUMBER", WORDS_ANY, "only the newest so many; 0: all" },
         { "follow", 'F', NULL, WORDS_FLAG, "go on, and show new ones as they come" },
 };
 
@@ -129,8 +129,6 @@ static int read_filter(Ctl *c, const Args *a, EventFilter *f, Error *err) {
 
         *f = (EventFilter){ .account = args_get(a, "account"), .type = args_get(a, "type") };
         r = args_number(a, "last", follow && !since ? FOLLOW_LAST : 0, &f->last, err);
-        if (r >= 0 && args_has(a, "last") && f->last == 0)
-                r = error_set(err, E_USAGE, "--last takes a number from 1 on");
         if (r >= 0 && since)
                 r = when_parse(since, time_now_ms(), c->utc, &f->since, err);
         if (r >= 0 && f->account)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "ctl/command.h"
 #include "ctl/live.h"
 #include "ctl/remote.h"
@@ -11,8 +12,8 @@ static void show(Live *live, const char *account, int64_t users, int64_t events)
         char line[160];
 
         (void) snprintf(line, sizeof line,
-                        "forgetting %s: %" PRId64 " users and %" PRId64 " events so far", account,
-                        users, events);
+                        "forgetting %s: %" PRId64 " user%s and %" PRId64 " event%s so far", account,
+                        users, text_plural(users), events, text_plural(events));
         live_show(live, line);
 }
 
@@ -76,9 +77,10 @@ static int run(Ctl *c, const Args *a, Error *err) {
         if (r < 0)
                 return r;
         out_printf(&c->out,
-                   "%s is forgotten: %" PRId64 " users, %" PRId64 " events and %" PRId64
-                   " runs were deleted\n",
-                   account, done.users, done.events, done.runs);
+                   "%s is forgotten: %" PRId64 " user%s, %" PRId64 " event%s and %" PRId64
+                   " run%s were deleted\n",
+                   account, done.users, text_plural(done.users), done.events,
+                   text_plural(done.events), done.runs, text_plural(done.runs));
         return EXIT_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "ctl/command.h"
 #include "ctl/remote.h"
 #include "ctl/show.h"
@@ -18,10 +19,11 @@ static void say_held(Ctl *c, const char *account, int64_t held, int64_t listed) 
 
         (void) snprintf(text, sizeof text,
                         "%s: %" PRId64 " of %" PRId64
-                        " users are missing from the listing, more than "
+                        " user%s %s missing from the listing, more than "
                         "max_removals allows: nobody was removed. If they are really gone: "
                         "rosterctl removals %s --accept",
-                        account, held, listed, account);
+                        account, held, listed, text_plural(listed), held == 1 ? "is" : "are",
+                        account);
         show_text(&c->out, text);
         out_char(&c->out, '\n');
 }
@@ -86,8 +88,8 @@ static int accept_held(Ctl *c, const char *account, Error *err) {
         }
         if (r < 0)
                 return r;
-        out_printf(&c->out, "%s: the removal of %" PRId64 " users is accepted; %s\n", account, held,
-                   when);
+        out_printf(&c->out, "%s: the removal of %" PRId64 " user%s is accepted; %s\n", account,
+                   held, text_plural(held), when);
         return EXIT_OK;
 }
 

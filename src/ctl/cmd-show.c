@@ -21,26 +21,53 @@ static const Option options[] = {
 
 /* ---- finding ---- */
 
-static int say_unknown(Store *store, const char *who, Error *err) {
+/* The one account that somebody else meant is in, "" if there is none; -a left them out. */
+static int find_elsewhere(Store *store, const char *who, char *ret, size_t size, Error *err) {
+        CLEANUP(rows_freep) Rows *rows = NULL;
+        CLEANUP(record_clear) Record one = { 0 };
+        const Cell *cells = NULL;
+        int r = store_read_person(store, who, NULL, &rows, err);
+
+        *ret = '\0';
+        if (r >= 0)
+                r = rows_next(rows, &cells, err);
+        if (r != ROWS_ROW)
+                return r;
+        r = record_copy(rows, cells, &one, err);
+        if (r >= 0)
+                (void) snprintf(ret, size, "%s", record_get(&one, "account"));
+        return r;
+}
+
+static int say_unknown(Store *store, const char *who, const char *account, Error *err) {
         CLEANUP(wordlist_clear) Words w = { 0 };
         Rows *rows = NULL;
         const char *meant;
-        char shown[80];
-        int r = store_read_similar(store, who, &rows, err);
+        char shown[80], elsewhere[80] = "";
+        int r = account ? find_elsewhere(store, who, elsewhere, sizeof elsewhere, err) : 0;
 
+        (void) text_clean(shown, sizeof shown, who, strlen(who));
+        if (r >= 0 && *elsewhere)
+                return error_set(
+                        err, E_ABSENT,
+                        "nobody in %.64s has the e-mail address or id '%s', but somebody in"
+                        " %s has; leave out --account, or name that one",
+                        account, shown, elsewhere);
+        if (r >= 0)
+                r = store_read_similar(store, who, &rows, err);
         if (r >= 0)
                 r = words_add_rows(&w, rows, err);
         if (r < 0)
                 return r;
         meant = text_did_you_mean(who, (const char *const *) w.items, w.n);
-        (void) text_clean(shown, sizeof shown, who, strlen(who));
         return error_set(err, E_ABSENT, "nobody has the e-mail address or id '%s'%s%s%s", shown,
                          meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
 }
 
 typedef struct Found {
         Record person;
-        size_t n;             /* who are meant as much */
+        size_t n; /* who are meant as much */
+        bool several_accounts;
         char list[LIST_SIZE]; /* of them, for the message */
 } Found;
 
@@ -72,6 +99,9 @@ static int find(Store *store, const char *who, const char *account, Found *ret, 
                         break;
                 listed = strcmp(record_get(&one, "listed"), "1") == 0;
                 list_add(ret, &one);
+                if (ret->n > 0 &&
+                    strcmp(record_get(&one, "account"), record_get(&ret->person, "account")) != 0)
+                        ret->several_accounts = true;
                 if (ret->n++ == 0) {
                         ret->person = one;
                         one = (Record){ 0 };
@@ -274,12 +304,11 @@ static int run(Ctl *c, const Args *a, Error *err) {
         if (r < 0)
                 return r;
         if (f.n == 0)
-                return say_unknown(store, who, err);
+                return say_unknown(store, who, account, err);
         if (f.n > 1)
-                return error_set(err, E_ABSENT,
-                                 "'%.60s' is %zu people (%s); name one by the id, or the account"
-                                 " with --account",
-                                 who, f.n, f.list);
+                return error_set(err, E_ABSENT, "'%.60s' is %zu people (%s); name one by the id%s",
+                                 who, f.n, f.list,
+                                 f.several_accounts ? ", or the account with --account" : "");
         return tell(c, store, &f.person, err);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/timefmt.h"
 #include "ctl/command.h"
 #include "ctl/remote.h"
@@ -167,7 +168,7 @@ static Cell cell_progress(const ControlAccount *a, char buf[static 64]) {
         if (percent >= 0)
                 (void) snprintf(buf, 64, "%d%% of %" PRId64, percent, a->expected);
         else
-                (void) snprintf(buf, 64, "%" PRId64 " users", a->users);
+                (void) snprintf(buf, 64, "%" PRId64 " user%s", a->users, text_plural(a->users));
         return cell_text(buf);
 }
 

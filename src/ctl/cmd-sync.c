@@ -62,8 +62,8 @@ static void describe(const char *name, const ControlAccount *a, char *out, size_
         }
         if (rate > 0)
                 (void) snprintf(speed, sizeof speed, ", %.0f users/s", rate);
-        (void) snprintf(out, size, "%s: %s%" PRId64 "%s users, %" PRId64 " pages%s%s", name, part,
-                        a->users, of, a->pages, speed,
+        (void) snprintf(out, size, "%s: %s%" PRId64 "%s users, %" PRId64 " page%s%s%s", name, part,
+                        a->users, of, a->pages, text_plural(a->pages), speed,
                         a->throttled ? ", slowed down by the service" : "");
 }
 
@@ -102,13 +102,13 @@ static void say_end(Watch *w, const char *name, const ControlAccount *a) {
         format_duration(a->elapsed_ms, took, sizeof took);
         if (a->held > 0)
                 (void) snprintf(held, sizeof held,
-                                "; %" PRId64 " removals are held, see 'rosterctl removals %s'",
-                                a->held, name);
+                                "; %" PRId64 " removal%s held, see 'rosterctl removals %s'",
+                                a->held, a->held == 1 ? " is" : "s are", name);
         out_printf(o,
-                   "%s: complete: %" PRId64 " users on %" PRId64 " page%s in %s; %" PRId64
+                   "%s: complete: %" PRId64 " user%s on %" PRId64 " page%s in %s; %" PRId64
                    " added, %" PRId64 " changed, %" PRId64 " removed%s\n",
-                   name, a->users, a->pages, a->pages == 1 ? "" : "s", took, a->added, a->changed,
-                   a->removed, held);
+                   name, a->users, text_plural(a->users), a->pages, text_plural(a->pages), took,
+                   a->added, a->changed, a->removed, held);
 }
 
 /* ---- for programs ---- */

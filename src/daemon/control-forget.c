@@ -52,9 +52,11 @@ static void end(Forget *f, const Error *why) {
                         client_refuse(f->client, CONTROL_FAILED, "%s: %s", f->name, why->msg);
         } else {
                 log_line(LOG_NOTICE, LOG_ID_FORGOTTEN, f->name,
-                         "%s was forgotten, as uid %u has asked: %" PRId64 " users, %" PRId64
-                         " events and %" PRId64 " runs were deleted",
-                         f->name, (unsigned) f->uid, f->work.users, f->work.events, f->work.runs);
+                         "%s was forgotten, as uid %u has asked: %" PRId64 " user%s, %" PRId64
+                         " event%s and %" PRId64 " run%s were deleted",
+                         f->name, (unsigned) f->uid, f->work.users, text_plural(f->work.users),
+                         f->work.events, text_plural(f->work.events), f->work.runs,
+                         text_plural(f->work.runs));
                 if (f->client)
                         client_end(f->client, CONTROL_RESULT, figures(&f->work));
         }

@@ -86,8 +86,8 @@ static void handle_accept_removals(Client *k, const ControlRequest *r) {
         if (view.run)
                 sync_accept_removals(view.run, held);
         log_line(LOG_NOTICE, LOG_ID_REMOVALS_ACCEPTED, r->account,
-                 "%s: the removal of %" PRId64 " users was accepted, by uid %u", r->account, held,
-                 (unsigned) k->uid);
+                 "%s: the removal of %" PRId64 " user%s was accepted, by uid %u", r->account, held,
+                 text_plural(held), (unsigned) k->uid);
         schedule_ask(k->control->schedule, i);
         client_end(k, CONTROL_RESULT, control_figures((ControlFigure[]){ { "held", held } }, 1));
 }
@@ -127,7 +127,10 @@ static bool means_our_database(Client *k, const char *database) {
 
         if (!database || (ours && strcmp(database, ours) == 0))
                 return true;
-        client_refuse(k, CONTROL_OTHER_DATABASE, "this rosterd keeps %s", path);
+        client_refuse(k, CONTROL_OTHER_DATABASE,
+                      "the rosterd that runs keeps another database, %s; leave out --database, or "
+                      "name the configuration of the rosterd that you mean with --config",
+                      path);
         return false;
 }
 

@@ -114,9 +114,13 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
 
 static int failed(const Control *c, const char *what, Error *err) {
         int e = errno;
+        bool denied = e == EACCES || e == EPERM || e == EROFS;
 
-        return error_set(err, -e, "cannot %s the control socket %s: %s", what, c->path,
-                         strerror(e));
+        return error_set(err, -e, "cannot %s the control socket %s: %s%s", what, c->path,
+                         strerror(e),
+                         denied ? "; give its directory to the user that rosterd runs as, or set "
+                                  "control_socket"
+                                : "");
 }
 
 /* Whoever holds it may take away a socket that a killed process has left. */

@@ -93,9 +93,10 @@ static void log_run(Daemon *d, const AccountConfig *account, const SyncResult *r
         timespan_format(result->next_run / USEC_PER_SEC * USEC_PER_SEC, delay, sizeof delay);
         if (result->outcome == RUN_COMPLETE)
                 log_line(d->options->once ? LOG_INFO : LOG_DEBUG, NULL, name,
-                         "%s: complete: %" PRId64 " users on %" PRId64 " pages; %" PRId64
+                         "%s: complete: %" PRId64 " user%s on %" PRId64 " page%s; %" PRId64
                          " added, %" PRId64 " changed, %" PRId64 " removed",
-                         name, c->users, c->pages, c->added, c->changed, c->removed);
+                         name, c->users, text_plural(c->users), c->pages, text_plural(c->pages),
+                         c->added, c->changed, c->removed);
         else if (result->store_failed)
                 daemon_store_failed(d, &result->error);
         else if (d->options->once)
@@ -105,9 +106,11 @@ static void log_run(Daemon *d, const AccountConfig *account, const SyncResult *r
                          result->error.msg);
         if (result->skipped_why)
                 log_line(LOG_WARNING, LOG_ID_RECORDS_SKIPPED, name,
-                         "%s: %" PRId64 " records of the listing could not be read and were left "
-                         "as they were; the first: %s",
-                         name, result->skipped, result->skipped_why);
+                         "%s: %" PRId64 " record%s of the listing could not be read and %s: %s",
+                         name, result->skipped, text_plural(result->skipped),
+                         result->skipped == 1 ? "was left as it was"
+                                              : "were left as they were; the first",
+                         result->skipped_why);
 }
 
 static void on_webhooks_changed(void *userdata) {

@@ -84,7 +84,7 @@ static void print_status(Report *r, FILE *f) {
                 }
                 account_state_clear(&state);
         }
-        fprintf(f, "%" PRId64 " users of %zu %s", users, c.accounts,
+        fprintf(f, "%" PRId64 " user%s of %zu %s", users, text_plural(users), c.accounts,
                 c.accounts == 1 ? "account" : "accounts");
         if (c.running > 0)
                 fprintf(f, "; syncing %s%s", c.running_name,

@@ -212,9 +212,10 @@ static void end_listing(Sync *s) {
 
         if (s->unidentified) {
                 (void) error_set(&err, -EBADMSG,
-                                 "%" PRId64 " records of the listing name nobody (%s): it cannot "
-                                 "count as complete, and nobody was removed",
-                                 s->unidentified, s->unidentified_why);
+                                 "%" PRId64 " record%s nobody (%s): the listing cannot count as "
+                                 "complete, and nobody was removed",
+                                 s->unidentified, s->unidentified == 1 ? " names" : "s name",
+                                 s->unidentified_why);
                 sync_fail(s, &err);
                 return;
         }

@@ -56,6 +56,19 @@ def test_socket_of_a_killed_daemon_is_replaced(running):
     still_serves(running)
 
 
+def test_a_folder_that_takes_no_socket(roster, tmp_path):
+    if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode:
+        pytest.skip("needs root and mount namespaces")
+    place = tmp_path / "readonly"
+    place.mkdir()
+    roster.settings["control_socket"] = str(place / "control")
+    roster.write_config()
+    roster.start(prefix=["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o ro tmpfs '{place}' && exec \"$@\"", "sh"])
+    assert roster.wait_line("rosterctl cannot reach this rosterd").endswith(
+        f"cannot lock the control socket {place}/control: Read-only file system; give its directory to the user"
+        " that rosterd runs as, or set control_socket")
+
+
 def test_socket_of_another_daemon_is_left_alone(running, chime, tmp_path):
     os.mkdir(tmp_path / "other")
     other = Rosterd(tmp_path / "other", chime, control_socket=path(running))

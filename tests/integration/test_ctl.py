@@ -229,3 +229,14 @@ def test_status_of_an_account_that_is_configured_no_more(roster, chime):
             for row in json.loads(Rosterctl("--config", roster.config).ok("status", "-f", "json"))}
     assert (rows["globex"]["state"], rows["globex"]["next_run_at"]) == ("inactive", None)
     assert rows["acme"]["next_run_at"]
+
+
+def test_nothing_in_place_of_a_path(ctl):
+    for option in ("--database", "--config"):
+        assert ctl.fails(2, option, "", "users") == \
+            f"rosterctl: {option} is empty; write something, or leave it out."
+
+
+def test_the_last_none_are_all(ctl):
+    for command in ("events", "runs"):
+        assert ctl.ok(command, "-n", "0", "-f", "ndjson") == ctl.ok(command, "-f", "ndjson") != ""

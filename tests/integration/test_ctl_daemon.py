@@ -52,6 +52,15 @@ def sentence(text):
 
 # ---- sync ----------------------------------------------------------------------------------------
 
+def test_sync_of_another_database(running, ctl, tmp_path):
+    """The rosterd that runs does nothing for it, and what to do is said."""
+    other = str(tmp_path / "other.db")
+    ctl.ok("backup", other)
+    said = ctl.fails(69, "--database", other, "sync")
+    assert said == f"rosterctl: the rosterd that runs keeps another database, {running.database}; leave out" \
+        " --database, or name the configuration of the rosterd that you mean with --config."
+
+
 def test_sync_waits(running, ctl, chime):
     user = chime.users(limit=1)[0]["UserId"]
     chime.patch_user(user, DisplayName="Changed")
@@ -284,7 +293,7 @@ def left(roster):
                       " (SELECT count(*) FROM accounts WHERE account = 'globex') AS n")[0]["n"]
 
 
-FORGOTTEN = "globex is forgotten: 1500 users, 1 events and 1 runs were deleted\n"
+FORGOTTEN = "globex is forgotten: 1500 users, 1 event and 1 run were deleted\n"
 
 
 def test_forget_by_the_daemon(two, ctl):

@@ -129,6 +129,8 @@ def test_an_address_in_two_accounts(tmp_path):
         for account in (chime.account_id, second):
             user = chime.users(limit=1, account=account)[0]
             chime.patch_user(user["UserId"], account=account, PrimaryEmail="ana@example.com")
+        for user in chime.users(account=second)[1:]:
+            chime.patch_user(user["UserId"], account=second, PrimaryEmail="bo@example.com")
         roster.once()
     ctl = Rosterctl("--config", roster.config)
     said = ctl.fails(1, "show", "ana@example.com")
@@ -136,6 +138,13 @@ def test_an_address_in_two_accounts(tmp_path):
     whole = json.loads(ctl.ok("show", "ana@example.com", "-a", "rooms", "-f", "json"))
     assert whole["user"]["account"] == "rooms"
     assert "  acme  " not in ctl.ok("users", "--account", "rooms")
+    # two of one account: its name says nothing more
+    for account in ((), ("-a", "rooms")):
+        assert ctl.fails(1, "show", "bo@example.com", *account).endswith("; name one by the id.")
+    assert ctl.fails(1, "show", "bo@example.com", "-a", "acme") == \
+        "rosterctl: nobody in acme has the e-mail address or id 'bo@example.com', but somebody in rooms" \
+        " has; leave out --account, or name that one."
+    assert "nobody has" in ctl.fails(1, "show", "cy@example.com", "-a", "acme")
 
 
 # ---- among other tools ----

@@ -246,7 +246,7 @@ def test_check_webhooks(copy):
         db.execute("INSERT INTO dead_letter_data (seq, sink, time, error)"
                    " VALUES (?, 'webhook:ops', ?, 'HTTP 400')", (last, now))
     text, perf = probe(mine, 1, "webhooks", "--max-age", "1d")
-    assert "1 events were given up" in text and "'ops dead'=1;0;;0" in perf
+    assert "ops: 1 event was given up in the last day" in text and "'ops dead'=1;0;;0" in perf
     assert [list(row.values()) for row in json.loads(mine.ok("webhooks", "dead", "-f", "json"))] == \
         [["ops", last, now, "HTTP 400"]]
     listed = json.loads(mine.ok("webhooks", "-f", "json"))

@@ -291,7 +291,7 @@ def test_a_record_that_cannot_be_read_leaves_its_user_alone(based, chime, patch)
     chime.patch_user(user, patch)
     lines = based.once()
     assert based.users() == before and based.events(seq) == []
-    assert any("1 records of the listing could not be read" in line and user in line
+    assert any("1 record of the listing could not be read and was left as it was: " in line and user in line
                for line in lines)
     assert "yesterday" not in "\n".join(lines)
 
