@@ -34,7 +34,7 @@ static const Option options[] = {
 
 /* A table says in a sentence what the other formats have in columns. */
 static const Column columns[] = {
-        { "time", "TIME", COLUMN_TIME, 2, 0 },
+        { "time", "TIME", COLUMN_TIME, 1, 0 },
         { "account", "ACCOUNT", COLUMN_TEXT, 4, 0 },
         { "type", "EVENT", COLUMN_STATUS, 8, 0 },
         { "what", "WHAT", COLUMN_TEXT, 1, .least = 40 },

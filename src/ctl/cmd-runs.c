@@ -9,9 +9,20 @@ static const Option options[] = {
         { "last", 'n', "NUMBER", WORDS_ANY, "the newest so many; 0: all (a table shows 20)" },
 };
 
+/* A run is known by its account and its begin. */
+static const Column shown[] = {
+        { "run_id", "RUN", COLUMN_NUMBER, 6, 0 },
+        { "account", "ACCOUNT", COLUMN_TEXT, 2, .least = 8 },
+        { "started_at", "STARTED", COLUMN_TIME, 1, 0 },
+        { "outcome", "OUTCOME", COLUMN_STATUS, 1, 0 },
+        { "users", "USERS", COLUMN_NUMBER, 3, 0 },
+        { "added", "ADDED", COLUMN_NUMBER, 4, 0 },
+        { "changed", "CHANGED", COLUMN_NUMBER, 4, 0 },
+        { "removed", "REMOVED", COLUMN_NUMBER, 4, 0 },
+        { "error", "ERROR", COLUMN_TEXT, 3, 0 },
+};
+
 static int run(Ctl *c, const Args *a, Error *err) {
-        static const char *const shown[] = { "run_id", "account", "started_at", "outcome", "users",
-                                             "added",  "changed", "removed",    "error" };
         bool table = c->format == FORMAT_DEFAULT || c->format == FORMAT_TABLE;
         const char *account = args_get(a, "account");
         Store *store = NULL;
@@ -26,8 +37,8 @@ static int run(Ctl *c, const Args *a, Error *err) {
         if (r >= 0)
                 r = store_read_runs(store, account, last, &rows, err);
         return r < 0 ? r
-                     : write_rows(c, FORMAT_TABLE, rows, shown, sizeof shown / sizeof shown[0],
-                                  err);
+                     : write_rows_as(c, FORMAT_TABLE, rows, shown, sizeof shown / sizeof shown[0],
+                                     err);
 }
 
 const Command command_runs = {

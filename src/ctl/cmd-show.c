@@ -159,7 +159,7 @@ static int print_history(Ctl *c, Rows *owned, Error *err) {
                 { "from_time", "FROM", COLUMN_TIME, 1, 0 },
                 { "to_time", "UNTIL", COLUMN_TIME, 2, 0 },
                 { "lasted", "FOR", COLUMN_TEXT, 3, 0 },
-                { "field", "WHAT", COLUMN_TEXT, 2, 0 },
+                { "field", "WHAT", COLUMN_TEXT, 1, .least = 5 },
                 { "value", "STATUS", COLUMN_STATUS, 1, 0 },
         };
         CLEANUP(rows_freep) Rows *rows = owned;

@@ -32,7 +32,7 @@ static const Column known[] = {
         { "failed_invitations", "FAILED", COLUMN_NUMBER, 6, 0 },
         { "source", "SOURCE", COLUMN_TEXT, 8, 0 },
         { "last_attempt_at", "LAST ATTEMPT", COLUMN_TIME, 6, 0 },
-        { "seq", "SEQ", COLUMN_NUMBER, 7, 0 },
+        { "seq", "SEQ", COLUMN_NUMBER, 1, 0 },
         { "id", "ID", COLUMN_TEXT, 9, 0 },
         { "time", "TIME", COLUMN_TIME, 2, 0 },
         { "type", "EVENT", COLUMN_STATUS, 3, 0 },

@@ -71,20 +71,24 @@ static Column raw_column(const char *name) {
         return (Column){ .name = name, .title = name, .type = COLUMN_ANY, .rank = 1 };
 }
 
-static void plan(Sheet *s, const Rows *shape, const char *const *shown, bool raw, Column *columns) {
+static void plan(Sheet *s, const Rows *shape, const char *const *shown, const Column *as, bool raw,
+                 Column *columns) {
         for (size_t i = 0; i < s->n; i++) {
-                size_t at = shown ? 0 : i;
+                const char *name = shown ? shown[i] : as ? as[i].name : NULL;
+                size_t at = name ? 0 : i;
 
-                while (shown && strcmp(rows_column(shape, at), shown[i]) != 0)
+                while (name && strcmp(rows_column(shape, at), name) != 0)
                         at++; /* rows_column() asserts that there is one */
                 s->from[i] = at;
-                columns[i] = raw ? raw_column(rows_column(shape, at))
-                                 : column_named(rows_column(shape, at));
+                columns[i] = raw  ? raw_column(rows_column(shape, at))
+                             : as ? as[i]
+                                  : column_named(rows_column(shape, at));
         }
 }
 
-static int make_sheet(Ctl *c, Format dflt, const Rows *shape, const char *const *shown, size_t n,
-                      bool raw, Sheet **ret, Error *err) {
+/* n columns by name (shown), or as the caller has them (as); with neither, or not in a table, all. */
+static int make_sheet(Ctl *c, Format dflt, const Rows *shape, const char *const *shown,
+                      const Column *as, size_t n, bool raw, Sheet **ret, Error *err) {
         CLEANUP(sheet_freep) Sheet *s = calloc(1, sizeof *s);
         CLEANUP_FREE Column *columns = NULL;
         Format format = c->format ? c->format : dflt;
@@ -93,14 +97,14 @@ static int make_sheet(Ctl *c, Format dflt, const Rows *shape, const char *const 
         if (!s)
                 return error_set(err, -ENOMEM, "out of memory");
         if (format != FORMAT_TABLE)
-                shown = NULL;
-        s->n = shown ? n : rows_columns(shape);
+                shown = NULL, as = NULL;
+        s->n = shown || as ? n : rows_columns(shape);
         columns = calloc(s->n + 1, sizeof *columns);
         s->from = calloc(s->n + 1, sizeof *s->from);
         s->picked = calloc(s->n + 1, sizeof *s->picked);
         if (!columns || !s->from || !s->picked)
                 return error_set(err, -ENOMEM, "out of memory");
-        plan(s, shape, shown, raw, columns);
+        plan(s, shape, shown, as, raw, columns);
         r = writer_new(&c->out, format, ctl_local_times(c), columns, s->n, &s->writer, err);
         if (r < 0)
                 return r;
@@ -110,7 +114,7 @@ static int make_sheet(Ctl *c, Format dflt, const Rows *shape, const char *const 
 
 int sheet_new(Ctl *c, Format dflt, const Rows *shape, const char *const *shown, size_t n,
               Sheet **ret, Error *err) {
-        return make_sheet(c, dflt, shape, shown, n, false, ret, err);
+        return make_sheet(c, dflt, shape, shown, NULL, n, false, ret, err);
 }
 
 void sheet_row(Sheet *s, const Cell *cells) {
@@ -156,10 +160,18 @@ int write_rows(Ctl *c, Format dflt, Rows *owned, const char *const *shown, size_
         return r < 0 ? r : write_all(c, rows, sheet, err);
 }
 
+int write_rows_as(Ctl *c, Format dflt, Rows *owned, const Column *shown, size_t n, Error *err) {
+        CLEANUP(rows_freep) Rows *rows = owned;
+        CLEANUP(sheet_freep) Sheet *sheet = NULL;
+        int r = make_sheet(c, dflt, rows, NULL, shown, n, false, &sheet, err);
+
+        return r < 0 ? r : write_all(c, rows, sheet, err);
+}
+
 int write_raw_rows(Ctl *c, Rows *owned, Error *err) {
         CLEANUP(rows_freep) Rows *rows = owned;
         CLEANUP(sheet_freep) Sheet *sheet = NULL;
-        int r = make_sheet(c, FORMAT_TABLE, rows, NULL, 0, true, &sheet, err);
+        int r = make_sheet(c, FORMAT_TABLE, rows, NULL, NULL, 0, true, &sheet, err);
 
         return r < 0 ? r : write_all(c, rows, sheet, err);
 }

@@ -61,6 +61,8 @@ DEFINE_CLEANUP(Sheet *, sheet_free)
 
 /* A whole sheet; rows is freed.  Stops early where nobody reads on. */
 int write_rows(Ctl *c, Format dflt, Rows *rows, const char *const *shown, size_t n, Error *err);
+/* The same with columns of the caller's own in a table, found by their names. */
+int write_rows_as(Ctl *c, Format dflt, Rows *rows, const Column *shown, size_t n, Error *err);
 
 /* The same of columns that nothing is known of: every cell as it is. */
 int write_raw_rows(Ctl *c, Rows *rows, Error *err);

@@ -75,6 +75,29 @@ def test_a_narrow_status_says_whose_it_is(ctl, columns):
     assert re.search(r"^ACCOUNT +", text, re.M) and "acme" in text and "ok" in text
 
 
+def test_narrow_tables_keep_what_a_row_is_known_by(ctl, tmp_path):
+    """Forty columns are enough for whose it is, and when it was."""
+    database = str(tmp_path / "roster.db")
+    ctl.ok("backup", database)
+    with sqlite3.connect(database) as db:
+        db.execute("INSERT INTO sink_data (sink, cursor) VALUES ('webhook:ops', 3)")
+        db.execute("INSERT INTO dead_letter_data (sink, seq, time, error) VALUES"
+                   " ('webhook:ops', 3, '2026-02-03T04:05:06.789Z', 'answered 400: no')")
+    db.close()
+    mine = Rosterctl("--database", database)
+
+    def heading(*command, starts):
+        lines = mine.screen(*command, columns=40, env=PLAIN).splitlines()
+        table = lines[next(at for at, line in enumerate(lines) if line.startswith(starts)):]
+        assert len(table) > 1 and all(width(line) <= 40 for line in table), table
+        return table[0].split()
+
+    assert heading("runs", starts="ACCOUNT") == ["ACCOUNT", "STARTED", "OUTCOME"]
+    assert heading("events", starts="TIME") == ["TIME", "WHAT"]
+    assert heading("webhooks", "dead", starts="WEBHOOK") == ["WEBHOOK", "SEQ", "TIME"]
+    assert heading("show", "person1@example.com", starts="FROM") == ["FROM", "WHAT", "STATUS"]
+
+
 def test_a_pipe_gets_every_value_whole(told, ctl):
     text = ctl.ok("users", "-e", "person5@example.com")
     assert "Z" * 300 in text and "…" not in text
