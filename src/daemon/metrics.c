@@ -218,9 +218,7 @@ static const struct {
 static int put_webhooks(Metrics *m, FILE *f, const Webhooks *webhooks, Error *err) {
         size_t n = webhooks_count(webhooks);
         CLEANUP_FREE HookFigures *figures = calloc(n + 1, sizeof *figures);
-
-        int64_t last = 0;
-        int r = store_event_last_seq(m->store, &last, err);
+        int r = 0;
 
         if (!figures)
                 return error_set(err, -ENOMEM, "out of memory");
@@ -228,8 +226,9 @@ static int put_webhooks(Metrics *m, FILE *f, const Webhooks *webhooks, Error *er
                 HookFigures *w = &figures[i];
 
                 w->now = webhooks_figures(webhooks, i);
-                w->pending = last - w->now.state->cursor; /* not a count: no seq is left out */
-                r = store_dead_letters_count(m->store, w->now.sink, &w->dead, err);
+                r = store_events_pending(m->store, w->now.state->cursor, &w->pending, err);
+                if (r >= 0)
+                        r = store_dead_letters_count(m->store, w->now.sink, &w->dead, err);
         }
         if (r < 0)
                 return r;

@@ -130,35 +130,38 @@ void webhooks_finish(Webhooks *w, WebhooksAtRest at_rest) {
 }
 
 /* The first few by name, the others as a number. */
-static size_t name_waiting(const Webhooks *w, int64_t last, char *text, size_t size) {
-        size_t n = 0, at = 0;
+static int name_waiting(const Webhooks *w, char *text, size_t size, size_t *ret_n, Error *err) {
+        size_t at = 0;
 
+        *ret_n = 0;
         for (size_t i = 0; i < w->n; i++) {
-                int64_t left = last - hook_state(w->hooks[i])->cursor;
+                int64_t left = 0;
+                int r = store_events_pending(w->world.store, hook_state(w->hooks[i])->cursor, &left,
+                                             err);
 
-                if (left <= 0 || n++ >= NAMED_MOST)
+                if (r < 0)
+                        return r;
+                if (left == 0 || ++*ret_n > NAMED_MOST)
                         continue;
                 at += (size_t) snprintf(text + at, size - at, "%s%s (%" PRId64 " %s)",
-                                        n > 1 ? ", " : "", hook_name(w->hooks[i]), left,
+                                        at ? ", " : "", hook_name(w->hooks[i]), left,
                                         left == 1 ? "event" : "events");
         }
-        if (n > NAMED_MOST)
-                (void) snprintf(text + at, size - at, " and %zu more", n - NAMED_MOST);
-        return n;
+        if (*ret_n > NAMED_MOST)
+                (void) snprintf(text + at, size - at, " and %zu more", *ret_n - NAMED_MOST);
+        return 0;
 }
 
 bool webhooks_all_told(const Webhooks *w) {
         char waiting[NAMED_MOST * (NAME_MAX_BYTES + 40) + 40];
         Error err = { 0 };
-        int64_t last = 0;
         size_t n;
 
-        if (store_event_last_seq(w->world.store, &last, &err) < 0) {
+        if (name_waiting(w, waiting, sizeof waiting, &n, &err) < 0) {
                 log_line(LOG_ERR, LOG_ID_STORE_FAILED, NULL,
                          "whether webhooks have been told everything is not known: %s", err.msg);
                 return false;
         }
-        n = name_waiting(w, last, waiting, sizeof waiting);
         if (n > 0)
                 log_line(LOG_WARNING, LOG_ID_WEBHOOKS_WAIT, NULL,
                          "%s yet to take events: %s; the next run goes on with them",

@@ -5,6 +5,8 @@
 #include "base/timefmt.h"
 #include "store/store-internal.h"
 
+#define PENDING_COUNTED 1000
+
 int store_event_append(Store *s, int64_t account, Event *e, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_EVENT_APPEND, &st, err);
@@ -179,5 +181,24 @@ int store_event_last_seq(Store *s, int64_t *ret, Error *err) {
         if (r < 0)
                 return r;
         *ret = r == STMT_ROW ? sqlite3_column_int64(st, 0) : 0;
+        return 0;
+}
+
+int store_events_pending(Store *s, int64_t after, int64_t *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int64_t n = 0, last = 0;
+        int r = store_stmt(s, STMT_EVENTS_PENDING, &st, err);
+
+        if (r < 0)
+                return r;
+        if (sqlite3_bind_int64(st, 1, after) | sqlite3_bind_int64(st, 2, PENDING_COUNTED + 1))
+                return store_error(s, err, "counting events");
+        while ((r = store_step(s, st, "counting events", err)) == STMT_ROW)
+                n++;
+        if (r >= 0 && n > PENDING_COUNTED)
+                r = store_event_last_seq(s, &last, err);
+        if (r < 0)
+                return r;
+        *ret = last ? last - after : n;
         return 0;
 }

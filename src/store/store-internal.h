@@ -51,6 +51,7 @@ typedef enum StmtId {
         STMT_EVENT_APPEND,
         STMT_EVENTS_AFTER,
         STMT_EVENT_LAST_SEQ,
+        STMT_EVENTS_PENDING,
         STMT_CURSOR_ADD,
         STMT_CURSOR_GET,
         STMT_CURSOR_MOVE,

@@ -141,6 +141,7 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 " WHERE e.seq > ?1 AND e.seq <= ?2 ORDER BY e.seq",
         /* the highest ever given, even if that event is deleted */
         [STMT_EVENT_LAST_SEQ] = "SELECT seq FROM sqlite_sequence WHERE name = 'event_data'",
+        [STMT_EVENTS_PENDING] = "SELECT seq FROM event_data WHERE seq > ?1 LIMIT ?2",
         [STMT_CURSOR_ADD] = "INSERT INTO sink_data (sink, cursor) VALUES (?1, ?2)"
                             " ON CONFLICT (sink) DO NOTHING",
         [STMT_CURSOR_GET] = "SELECT cursor FROM sink_data WHERE sink = ?1",

@@ -284,6 +284,9 @@ typedef struct EventPage {
 int store_events_read(Store *s, const EventQuery *q, EventPage *ret, Error *err);
 void events_free(Event **events, size_t n);
 int store_event_last_seq(Store *s, int64_t *ret, Error *err);
+/* How many events there are after that one.  More than 1,000 are not counted: then it is as many as
+ * there are at most, for seqs of deleted ones are left out. */
+int store_events_pending(Store *s, int64_t after, int64_t *ret, Error *err);
 
 /* The cursor of a sink is the seq of the last event that it has finished with.  A sink that is not
  * known yet gets a cursor at start_at. */

@@ -242,3 +242,24 @@ def test_what_is_forgotten_is_not_told(hooked, ctl, chime, receiver):
     hooked.sync_now()
     wait_until(lambda: receiver.requests, message="what comes later")
     assert [b"globex" in request.body for request in receiver.requests] == [False]
+
+
+def test_nothing_is_pending_once_it_is_forgotten(hooked, ctl, chime, receiver, tmp_path):
+    """The end of the log was never told, and is gone."""
+    second = "11111111-2222-4333-8444-555555555555"
+    chime.add_account(second, users=3)
+    hooked.settings["metrics_file"] = tmp_path / "rosterd.prom"
+    hooked.write_config()
+    hooked.once()
+    hooked.accounts["globex"] = {"account_id": second, "baseline": "events"}
+    hooked.write_config()
+    receiver.behave = lambda request: answer(503, headers={"Retry-After": "600"})
+    hooked.once("globex", status=1)
+    assert hooked.sql("SELECT pending FROM webhooks")[0]["pending"] == 4
+    del hooked.accounts["globex"]
+    hooked.write_config()
+    hooked.once(status=1)
+    ctl.ok("forget", "globex")
+    hooked.once()
+    assert 'rosterd_webhook_pending_events{webhook="ops"} 0\n' in \
+        hooked.settings["metrics_file"].read_text()

@@ -871,6 +871,27 @@ static void test_event_order(void **state) {
         assert_int_equal(tell(f, EVENT_USER_ADDED, "u", NULL, NULL, 0, T0), last + 1);
 }
 
+/* Gaps of deleted events do not count, unless there are many events. */
+static void test_pending(void **state) {
+        Fixture *f = *state;
+        int64_t pending = -1;
+        Error err = { 0 };
+
+        assert_ok(store_events_pending(f->store, 0, &pending, &err), err);
+        assert_int_equal(pending, 0);
+        for (int i = 0; i < 1010; i++)
+                (void) tell(f, EVENT_USER_ADDED, "u", NULL, NULL, 0, T0);
+        assert_ok(store_exec_sql(f->store, "DELETE FROM event_data WHERE seq IN (2, 3, 1009, 1010)",
+                                 "x", &err),
+                  err);
+        assert_ok(store_events_pending(f->store, 0, &pending, &err), err);
+        assert_int_equal(pending, 1010); /* at most */
+        assert_ok(store_events_pending(f->store, 8, &pending, &err), err);
+        assert_int_equal(pending, 1000);
+        assert_ok(store_events_pending(f->store, 1008, &pending, &err), err);
+        assert_int_equal(pending, 0);
+}
+
 static void test_cursors(void **state) {
         Fixture *f = *state;
         int64_t at = 0;
@@ -1177,6 +1198,7 @@ int main(void) {
                 T(test_event_round_trip),
                 T(test_events_uncommitted),
                 T(test_event_order),
+                T(test_pending),
                 T(test_cursors),
                 T(test_prune),
                 T(test_prune_gives_space_back),
