@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "conf/config-internal.h"
 
 Place loader_here(const Loader *l) {
@@ -202,8 +203,9 @@ int config_load(const char *path, ConfigComplaint complain_cb, void *userdata, C
 static void keep_first(const char *message, void *userdata) {
         Error *first = userdata;
 
-        if (first->code == 0)
-                (void) error_set(first, -EINVAL, "%s", message);
+        if (first->code == 0) /* a long path may be cut */
+                (void) text_clean(first->msg, sizeof first->msg, message, strlen(message));
+        first->code = -EINVAL;
 }
 
 int config_load_outline(const char *path, Config **ret, Error *err) {
