@@ -111,12 +111,10 @@ static void drop_queue(Hook *h) {
 }
 
 void hook_drop(Hook *h, bool keep_parcel) {
-        bool digest = h->format->style == FORMAT_DIGEST;
-
         drop_queue(h);
         if (!keep_parcel || h->digest_stale)
                 h->parcel = (Parcel){ 0 };
-        if (h->parcel.upto && digest)
+        if (h->parcel.upto && h->format->style == FORMAT_DIGEST)
                 return;
         h->digest_stale = false;
         digest_clear(&h->digest);
