@@ -372,11 +372,15 @@ static void leave(Fixture *f, int64_t attempts, int64_t since, int64_t due) {
         assert_ok(store_sink_put(f->world.store, "webhook:ops", &state, &err), err);
 }
 
+static bool has_failed(const Hook *h, int64_t attempts) {
+        return h->state.attempts >= attempts && h->phase == HOOK_WAITING;
+}
+
 /* The next attempt is made, and fails. */
 static void fail_once(Fixture *f, Hook *h) {
         const int64_t attempts = h->state.attempts + 1;
 
-        for (int i = 0; i < 1000 && (h->state.attempts < attempts || h->phase != HOOK_WAITING); i++)
+        for (int i = 0; i < 1000 && !has_failed(h, attempts); i++)
                 assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
         assert_int_equal(h->state.attempts, attempts);
 }
