@@ -154,7 +154,7 @@ def test_rosterctl_says_all_or_fails(scenario, tmp_path, command):
     total = int(told.read_text())
     rng = random.Random(int(os.environ.get("ROSTERD_SEED", "0")))
     last = list(range(max(1, total - 400), total + 1))  # before that it is mostly the database that is opened
-    for n in last if os.environ.get("ROSTERD_CRASH_ALL") else rng.sample(last, min(60, len(last))):
+    for n in last if os.environ.get("ROSTERD_CRASH_ALL") else rng.sample(last, min(30, len(last))):
         for more in (0, 4):
             status, out, err = asked(FAIL_AT=n, FAIL_MORE=more)
             where = f"{1 + more} allocations from {n} of {total}"
