@@ -33,8 +33,8 @@ int jsonread_text(const char *text, int depth, json_object **ret) {
         *ret = NULL;
         if (!tok)
                 return -ENOMEM;
-        r = jsonread(tok, text, strlen(text) + 1,
-                     ret); /* with its NUL a number at the end is over */
+        /* with its NUL, so that a number at the end is over */
+        r = jsonread(tok, text, strlen(text) + 1, ret);
         json_tokener_free(tok);
         return r;
 }

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes from the kernel. */
+/* Bytes from the kernel, 256 at most. */
 void random_fill(void *buf, size_t size);
 
 /* Sixty-four bits from the kernel. */

@@ -116,6 +116,13 @@ void hook_answer_close(Hook *h);
 /* Whether the webhook is told of the account of this name. */
 bool hook_is_for(const Hook *h, const char *account);
 
+/* Up to max events from after on; at most up to limit, if that is not 0.  0 or -errno. */
+#define HOOK_PORTION 128 /* events read at a time, at least */
+int hook_read_portion(Hook *h, int64_t after, int64_t limit, size_t max, EventPage *ret,
+                      Error *err);
+/* To seq, unless it is there or beyond already. */
+void hook_move_cursor(Hook *h, int64_t seq);
+
 /* Makes the next parcel, or the one that failed again.  A HookWork, or -errno of the store. */
 int hook_prepare(Hook *h, Error *err);
 /* While a request is in flight: reads what the next one will tell, if that is not there already. */
@@ -131,6 +138,9 @@ int hook_bury_some(Hook *h, Error *err);
 /* Forgets what was read; the parcel too unless it is to be sent again. */
 void hook_drop(Hook *h, bool keep_parcel);
 FormatSettings hook_format_settings(const Hook *h);
+
+/* hook-digest.c: hook_prepare() for formats that are digests. */
+int hook_prepare_digest(Hook *h, Error *err);
 
 /* hook-repeat.c */
 int hook_repeat_open(Hook *h, Error *err);

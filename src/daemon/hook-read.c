@@ -3,18 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/timefmt.h"
 #include "base/timespan.h"
 #include "daemon/hook-internal.h"
 
-#define PORTION 128             /* events read at a time, at least */
 #define PORTION_SCAN 2000       /* rows looked at for them */
 #define PARCEL_BYTES (1u << 20) /* text of one request's events, about */
-#define HOLD_FIRST (10 * USEC_PER_SEC)
-#define HOLD_MOST (10 * USEC_PER_MINUTE)
-#define LASTING_REPEATS 4 /* an alert ends by itself if it is not told again so many times */
+#define LASTING_REPEATS 4       /* an alert ends by itself if it is not told again so many times */
 
 FormatSettings hook_format_settings(const Hook *h) {
         int64_t lasting = (int64_t) (h->config->repeat / USEC_PER_MSEC) * LASTING_REPEATS;
@@ -77,9 +73,8 @@ static size_t wanted_accounts(const Hook *h, int64_t *ret) {
         return n;
 }
 
-/* Up to max events from after on; at most up to limit, if that is not 0. */
-static int read_portion(Hook *h, int64_t after, int64_t limit, size_t max, EventPage *ret,
-                        Error *err) {
+int hook_read_portion(Hook *h, int64_t after, int64_t limit, size_t max, EventPage *ret,
+                      Error *err) {
         CLEANUP_FREE int64_t *accounts = calloc(h->world->config->n_accounts + 1, sizeof *accounts);
 
         if (!accounts)
@@ -180,8 +175,8 @@ static int fill(Hook *h, size_t want, int64_t limit, Error *err) {
                 bool end, empty;
                 int r;
 
-                r = read_portion(h, h->read_to, limit, missing > PORTION ? missing : PORTION, &page,
-                                 err);
+                r = hook_read_portion(h, h->read_to, limit,
+                                      missing > HOOK_PORTION ? missing : HOOK_PORTION, &page, err);
                 if (r < 0)
                         return r;
                 end = page.end;
@@ -205,7 +200,7 @@ static size_t most_events(const Hook *h) {
         return h->format->most ? h->format->most : h->config->batch;
 }
 
-static void move_cursor(Hook *h, int64_t seq) {
+void hook_move_cursor(Hook *h, int64_t seq) {
         if (seq <= h->state.cursor)
                 return;
         h->state.cursor = seq;
@@ -224,7 +219,7 @@ static void take(Hook *h, size_t most) {
                               .first = first[0]->seq,
                               .events = n,
                               .newest = first[n - 1]->time };
-        move_cursor(h, h->parcel.first - 1); /* over what is not for this webhook */
+        hook_move_cursor(h, h->parcel.first - 1); /* over what is not for this webhook */
 }
 
 static int prepare_events(Hook *h, Error *err) {
@@ -249,7 +244,7 @@ static int prepare_events(Hook *h, Error *err) {
                 return HOOK_MORE;
         }
         if (have == 0)
-                move_cursor(h, h->read_to);
+                hook_move_cursor(h, h->read_to);
         return r;
 }
 
@@ -268,7 +263,7 @@ void hook_finish_parcel(Hook *h) {
 
         for (size_t i = 0; i < h->parcel.events && h->at < h->n_queue; i++)
                 event_free(h->queue[h->at++]);
-        move_cursor(h, upto);
+        hook_move_cursor(h, upto);
         h->parcel = (Parcel){ 0 };
         if (h->at == h->n_queue)
                 drop_queue(h);
@@ -276,99 +271,9 @@ void hook_finish_parcel(Hook *h) {
                 hook_drop(h, false);
 }
 
-/* ---- digests ---- */
-
-static uint64_t boot_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
-static uint64_t hold_time(const Hook *h) {
-        uint64_t hold = HOLD_FIRST << (h->early < 10 ? h->early : 10);
-
-        return hold < HOLD_MOST ? hold : HOLD_MOST;
-}
-
-static int digest_portion(Hook *h, EventPage *page, Error *err) {
-        int r = 0;
-
-        for (size_t i = 0; i < page->n && r >= 0; i++) {
-                const Event *e = page->events[i];
-
-                r = digest_add(&h->digest, e, h->minimal);
-                if (r < 0)
-                        break;
-                r = webhook_id_add(&h->ids, e);
-                if (h->digest.events == 1) {
-                        h->parcel.first = e->seq;
-                        h->first_run = e->run;
-                        h->hold_until = boot_usec() + hold_time(h);
-                        move_cursor(h, e->seq - 1);
-                }
-                if (e->run && e->run < h->first_run)
-                        h->first_run = e->run;
-                if (e->run > h->last_run)
-                        h->last_run = e->run;
-                h->parcel.newest = e->time;
-        }
-        events_free(page->events, page->n);
-        if (r < 0) { /* half a portion: begin anew */
-                hook_drop(h, false);
-                return error_set(err, r, "out of memory");
-        }
-        h->read_to = page->upto;
-        return 0;
-}
-
-/* All of it is read, or it is due.  A digest waits for the runs that it tells of, that one mass change
- * is one message; but not for long, that whoever is suspended is told soon.  That a run has ended may
- * be in the open transaction, with events that are not read yet. */
-static int close_digest(Hook *h, Error *err) {
-        bool running = false;
-        int r;
-
-        if (h->digest.events == 0) {
-                move_cursor(h, h->read_to);
-                return HOOK_NOTHING;
-        }
-        r = store_run_is_running(h->world->store, h->first_run, h->last_run, &running, err);
-        if (r < 0)
-                return r;
-        if ((running || store_in_transaction(h->world->store)) && boot_usec() < h->hold_until) {
-                uint64_t left = h->hold_until - boot_usec();
-
-                (void) sd_event_source_set_time_relative(h->timer, left < h->hold_until ? left : 0);
-                (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
-                return HOOK_LATER;
-        }
-        h->early = running ? h->early + 1 : 0;
-        h->parcel.upto = h->read_to;
-        h->parcel.events = h->digest.events;
-        return HOOK_READY;
-}
-
-static int prepare_digest(Hook *h, Error *err) {
-        EventPage page = { 0 };
-        bool end, due;
-        int r;
-
-        if (h->parcel.upto)
-                return HOOK_READY;
-        r = read_portion(h, h->read_to, 0, PORTION, &page, err);
-        if (r < 0)
-                return r;
-        end = page.end;
-        r = digest_portion(h, &page, err);
-        if (r < 0)
-                return r;
-        due = h->digest.events > 0 && boot_usec() >= h->hold_until;
-        return end || due ? close_digest(h, err) : HOOK_MORE;
-}
-
 int hook_prepare(Hook *h, Error *err) {
-        return h->format->style == FORMAT_DIGEST ? prepare_digest(h, err) : prepare_events(h, err);
+        return h->format->style == FORMAT_DIGEST ? hook_prepare_digest(h, err)
+                                                 : prepare_events(h, err);
 }
 
 /* ---- bodies ---- */
@@ -461,8 +366,8 @@ int hook_bury_some(Hook *h, Error *err) {
 
         if (store_in_transaction(h->world->store))
                 return HOOK_LATER;
-        r = read_portion(h, h->state.cursor, h->bury_before ? 0 : h->parcel.upto, PORTION, &page,
-                         err);
+        r = hook_read_portion(h, h->state.cursor, h->bury_before ? 0 : h->parcel.upto, HOOK_PORTION,
+                              &page, err);
         if (r < 0)
                 return r;
         n = count_given_up(h, &page);

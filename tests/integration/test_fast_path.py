@@ -100,6 +100,14 @@ def test_a_database_without_marks_only_costs_time(roster, chime):
     assert [event["type"] for event in roster.events(seq)] == ["user.updated"] * 3
 
 
+def test_a_key_that_cannot_be_written_only_costs_time(roster, chime):
+    os.mkdir(roster.database + ".key")
+    for _ in range(2):
+        lines = roster.once()
+        assert sum("read anew at each run: cannot write" in line for line in lines) == 1, lines
+    assert not roster.marks() and len(roster.users()) == len(chime.users())
+
+
 def test_a_row_corrected_by_hand_is_read_anew(roster, chime):
     """What the listing says holds, whoever wrote the row."""
     roster.once()

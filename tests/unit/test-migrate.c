@@ -259,10 +259,13 @@ static void test_from_each_version(void **state) {
         }
 }
 
-/* Those who may read the database could have used the key that was in it once. */
+/* Those who may read the database could have used the key that was in it once, and the marks. */
 static void test_nothing_is_left_of_the_key(void **state) {
+        static const char fill[] =
+                "INSERT INTO mark_data (marks) SELECT CAST(printf('%.*c', 4032, 'm')"
+                " AS BLOB) FROM sqlite_schema";
         const Migrations old = { store_migrations.steps, 4 };
-        static char data[1 << 18];
+        static char data[1 << 20];
         Fixture *f = *state;
         char key[512];
         Error err = { 0 };
@@ -273,12 +276,15 @@ static void test_nothing_is_left_of_the_key(void **state) {
                         other_program(f->path,
                                       "UPDATE mark_key_data SET key = CAST(printf('%.*c',"
                                       " 192, 'k') AS BLOB); SELECT key FROM mark_key_data"));
+        (void) other_program(f->path, fill);
         n = read_all(f->path, data, sizeof data);
         assert_non_null(memmem(data, n, key, 192));
+        assert_non_null(memmem(data, n, "mmmmmmmmmmmmmmmm", 16));
         assert_ok(open_and_close(f->path, &store_migrations, &err), err);
         n = read_all(f->path, data, sizeof data);
         assert_true(n < sizeof data);
         assert_null(memmem(data, n, key, 192));
+        assert_null(memmem(data, n, "mmmmmmmmmmmmmmmm", 16));
 }
 
 /* ---- what is refused ---- */
