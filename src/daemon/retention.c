@@ -21,17 +21,31 @@ struct Retention {
         uint64_t age;
 };
 
+/* Ages are counted back from the last complete listing.  The service takes no request whose time is
+ * wrong by more than minutes (Signature Version 4), so that a clock that is years ahead, as after a
+ * start without a battery, takes nothing. */
+static int delete_before(Retention *r, int64_t now, bool *ret_more, Error *err) {
+        int rc = store_sinks_forget(r->store, now - SINK_AGE, err);
+
+        return rc < 0 ? rc
+                      : store_prune(r->store, now - (int64_t) (r->age / USEC_PER_MSEC), STEP_ROWS,
+                                    ret_more, err);
+}
+
 /* Deletes one step's worth.  Returns whether there is more to delete. */
 static bool step(Retention *r) {
-        int64_t before = time_now_ms() - (int64_t) (r->age / USEC_PER_MSEC);
+        int64_t now = time_now_ms(), last = TIME_NONE;
         Error err = { 0 };
         bool more = false;
+        int rc;
 
         /* A transaction of the runs is open: this is not urgent enough to be undone with it. */
         if (store_in_transaction(r->store))
                 return true;
-        if (store_sinks_forget(r->store, time_now_ms() - SINK_AGE, &err) >= 0 &&
-            store_prune(r->store, before, STEP_ROWS, &more, &err) >= 0)
+        rc = store_last_complete(r->store, &last, &err);
+        if (rc >= 0 && last != TIME_NONE)
+                rc = delete_before(r, last < now ? last : now, &more, &err);
+        if (rc >= 0)
                 return more;
         log_line(LOG_WARNING, NULL, NULL, "old events stay for now: %s", err.msg);
         return false;

@@ -193,6 +193,16 @@ int store_account_find(Store *s, const char *name, int64_t *ret_key, bool *ret_a
         return 0;
 }
 
+int store_last_complete(Store *s, int64_t *ret, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_ACCOUNTS_LAST_COMPLETE, &st, err);
+
+        if (r < 0)
+                return r;
+        r = store_step(s, st, "reading the last complete listing", err);
+        return r < 0 ? r : store_column_time(s, st, 0, ret, err);
+}
+
 int store_removals_accept(Store *s, int64_t account, int64_t *ret_held, Error *err) {
         CLEANUP(account_state_clear) AccountState a = { 0 };
         int r = store_account_get(s, account, &a, err);

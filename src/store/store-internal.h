@@ -25,6 +25,7 @@ typedef enum StmtId {
         STMT_ACCOUNT_PUT,
         STMT_ACCOUNT_FIND,
         STMT_ACCOUNT_ACTIVE,
+        STMT_ACCOUNTS_LAST_COMPLETE,
         STMT_USER_FIND,
         STMT_USER_AT_ROW,
         STMT_USER_BY_ROW,

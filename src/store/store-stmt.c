@@ -62,6 +62,7 @@ static const char *const stmt_sql[STMT_COUNT] = {
                 " removals_accepted = ?11 WHERE key = ?12",
         [STMT_ACCOUNT_FIND] = "SELECT key, active FROM account_data WHERE account = ?1",
         [STMT_ACCOUNT_ACTIVE] = "SELECT active FROM account_data WHERE key = ?1",
+        [STMT_ACCOUNTS_LAST_COMPLETE] = "SELECT max(last_complete_at) FROM account_data",
 
         /* ---- users ---- */
         [STMT_USER_FIND] =

@@ -73,6 +73,8 @@ int store_account_get(Store *s, int64_t account, AccountState *ret, Error *err);
 int store_account_put(Store *s, int64_t account, const AccountState *a, Error *err);
 /* The key of the account of this name, and whether it is configured; -ENOENT: there is none. */
 int store_account_find(Store *s, const char *name, int64_t *ret_key, bool *ret_active, Error *err);
+/* When the last complete listing of any account ended; TIME_NONE: there was none. */
+int store_last_complete(Store *s, int64_t *ret, Error *err);
 /* Lets the next complete listing remove those whose removal is held, *ret_held of them; -ENODATA: none
  * are.  A run of the account that goes on must be told, too, for it writes the state that it began
  * with. */

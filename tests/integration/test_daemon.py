@@ -391,6 +391,26 @@ def test_clock_set_back_an_hour(roster, chime):
     assert roster.events(seq) == []
 
 
+def test_clock_years_ahead(roster, chime):
+    """The service refuses what is signed with it; and nothing is old by it."""
+    if "CLOCK_SHIFT_LIBRARY" not in os.environ:
+        pytest.skip("needs the preload library that make check builds; not with the sanitizers")
+    roster.settings["retention"] = "30d"
+    roster.accounts["acme"]["baseline"] = "events"
+    roster.write_config()
+    roster.once()
+    before = roster.events()
+    roster.env = {"LD_PRELOAD": os.environ["CLOCK_SHIFT_LIBRARY"], "CLOCK_SHIFT": str(4000 * 86400)}
+    done = roster.run("--once")
+    assert done.returncode != 0 and "Signature not yet current" in done.stderr, done.stderr
+    assert len(before) > 1 and roster.events()[:len(before)] == before
+    # what is old by the right time goes
+    roster.env = {}
+    roster.change_database("UPDATE event_data SET time = '2001-01-01T00:00:00.000Z' WHERE seq = 1")
+    roster.once()
+    assert roster.events()[0]["seq"] == 2
+
+
 def test_concurrency_and_no_overlap(roster, chime):
     accounts = [f"{n:08d}-2222-4333-8444-555555555555" for n in range(12)]
     for n, account in enumerate(accounts):
