@@ -147,6 +147,25 @@ int target_create(const char *path, char **ret_temporary) {
         return fd;
 }
 
+/* The names in the folder of path outlive a power cut from now on.  A folder that may not be read, or
+ * of a file system that has nothing to sync there, cannot have that; 0 all the same. */
+static int sync_folder(const char *path) {
+        const char *slash = strrchr(path, '/');
+        size_t len = slash == path ? 1 : slash ? (size_t) (slash - path) : 0;
+        CLEANUP_FREE char *folder = len > 0 ? strndup(path, len) : strdup(".");
+        int fd, r = 0;
+
+        if (!folder)
+                return -ENOMEM;
+        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == EACCES ? 0 : -errno;
+        if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
+                r = -errno;
+        (void) close(fd);
+        return r;
+}
+
 int target_rename(const char *temporary, const char *path) {
         sigset_t before;
         int r = 0;
@@ -157,7 +176,7 @@ int target_rename(const char *temporary, const char *path) {
         else
                 forget();
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
-        return r;
+        return r < 0 ? r : sync_folder(path);
 }
 
 void target_remove(void) {

@@ -13,7 +13,7 @@ int target_check(const Store *s, const char *path, Error *err);
  * *ret_temporary.  SIGINT, SIGTERM and SIGHUP remove it from now on; one file at a time.  -errno. */
 int target_create(const char *path, char **ret_temporary);
 
-/* Gives it the name path; -errno, and then it is still there. */
+/* Gives it the name path, for good: the folder is synced, too.  -errno. */
 int target_rename(const char *temporary, const char *path);
 
 /* Removes it, with what SQLite has put beside it; nothing once it has its name. */

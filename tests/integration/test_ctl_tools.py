@@ -3,6 +3,7 @@
 
 import csv
 import datetime
+import errno
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import time
 
 import pytest
 
+import crash
 from emulator import Emulator
 from rosterctl import Rosterctl, binary, environment
 from rosterd import TIMEOUT, Rosterd, wait_until
@@ -375,6 +377,20 @@ def test_backup_while_the_daemon_writes(tmp_path):
     with Emulator(users=3000, port=chime.port):
         roster.once()
     assert "failed" not in ctl.ok("verify")
+
+
+@pytest.mark.parametrize("command", [["export", "-o"], ["backup"]])
+def test_what_is_written_outlives_a_power_cut(ctl, tmp_path, command):
+    """The file gets its name when it is whole, and then the folder is synced."""
+    folder = tmp_path / "there"
+    folder.mkdir()
+    env = crash.tapped(folder, LOG=tmp_path / "steps")
+    assert ctl.run(*command, str(folder / "file"), env=env).returncode == 0
+    steps = crash.read_steps(tmp_path / "steps")
+    assert steps[-2].kind == "r" and (steps[-1].kind, steps[-1].name) == ("s", "")
+    env = crash.tapped(folder, FAIL_AT=len(steps), ERRNO=errno.EIO)
+    done = ctl.run(*command, str(folder / "file"), env=env)
+    assert done.returncode == 74 and "cannot give its name to" in done.stderr, done.stderr
 
 
 def test_backup_refuses(told, ctl, tmp_path):
