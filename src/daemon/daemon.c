@@ -304,15 +304,15 @@ static int run_loop(Daemon *d) {
                 r = schedule_apply(d->schedule, d->config, d->keys, !d->options->once, &err);
         if (r < 0)
                 return start_refused(&err);
-        if (!d->options->once)
+        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
+        report_now(d->report);
+        if (!d->options->once) {
+                listen_for_requests(d);
                 log_line(LOG_NOTICE, LOG_ID_STARTED, NULL,
                          "rosterd %s watches %zu %s; the roster is in %s", PACKAGE_VERSION,
                          d->config->n_accounts, d->config->n_accounts == 1 ? "account" : "accounts",
                          d->config->database);
-        report_use(d->report, d->config, d->keys, d->schedule, d->webhooks);
-        report_now(d->report);
-        if (!d->options->once)
-                listen_for_requests(d);
+        }
         service_ready();
         if (d->options->once)
                 queue_once(d);

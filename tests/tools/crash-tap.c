@@ -10,6 +10,7 @@
  *   CRASH_FAIL      as long as this file exists, the steps whose letters it holds fail; with a "1"
  *                   in it, only the first one
  *   CRASH_ERRNO     what they fail with
+ *   CRASH_TERM      SIGTERM right after each line on stderr that holds this text
  *
  * -shm files are left out: what is in them does not outlive the machine.  The process under test does
  * all of this in one thread. */
@@ -284,6 +285,7 @@ ssize_t send(int fd, const void *data, size_t len, int flags) {
 }
 
 int vfprintf(FILE *f, const char *format, va_list ap) {
+        const char *term = getenv("CRASH_TERM");
         char text[4096];
         va_list copy;
         int n;
@@ -297,6 +299,8 @@ int vfprintf(FILE *f, const char *format, va_list ap) {
                 return -1;
         n = REAL(vfprintf)(f, format, ap);
         step_done(STEP_SAY, "", STDERR_FILENO, 0, text, strlen(text));
+        if (term && strstr(text, term))
+                (void) kill(getpid(), SIGTERM);
         return n;
 }
 
