@@ -113,7 +113,7 @@ static int run_export(Ctl *c, const Args *a, Error *err) {
 const Command command_users = {
         .name = "users",
         .summary = "who is on the roster, with their statuses",
-        .help = "SINCE is when the registration status began, as far as the log reaches back.",
+        .help = "SINCE is when the registration status began.",
         .example = "rosterctl users --registration Suspended      who is suspended, and since when",
         OPTIONS(users_options),
         .run = run_users,

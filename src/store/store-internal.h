@@ -69,6 +69,7 @@ typedef enum StmtId {
         STMT_DEAD_LETTERS_TAKE_BACK,
         STMT_RUN_RUNNING,
         STMT_USERS_SUSPENDED,
+        STMT_PRUNE_NOTE,
         STMT_PRUNE_EVENTS,
         STMT_PRUNE_RUNS,
         STMT_FORGET_BEGIN,
@@ -88,6 +89,7 @@ struct Store {
         char *path;
         int lock;               /* fd of path + ".lock", or -1 */
         bool reader;            /* store_open_reader(): errors speak of reading */
+        int version;            /* a reader's: of the schema that it has found */
         bool spoilt;            /* the open transaction failed, and could not be rolled back */
         int64_t first_appended; /* the first event of the open transaction; 0: it has none */
         unsigned added;         /* users, since a run has ended */

@@ -8,16 +8,22 @@
 #define FREE_STEP_SQL "PRAGMA incremental_vacuum(1000)"
 #define FREE_LEAST 4096
 
-/* Runs one of the deleting statements; *left falls by what was deleted. */
-static int delete_some(Store *s, StmtId id, int64_t before, size_t *left, Error *err) {
+/* Runs one of the statements, on at most max rows that are older. */
+static int run(Store *s, StmtId id, int64_t before, size_t max, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, id, &st, err);
 
         if (r < 0)
                 return r;
-        if (store_bind_time(st, 1, before) | sqlite3_bind_int64(st, 2, (int64_t) *left))
+        if (store_bind_time(st, 1, before) | sqlite3_bind_int64(st, 2, (int64_t) max))
                 return store_error(s, err, "deleting what is old");
-        r = store_write(s, st, "deleting what is old", err);
+        return store_write(s, st, "deleting what is old", err);
+}
+
+/* *left falls by what was deleted. */
+static int delete_some(Store *s, StmtId id, int64_t before, size_t *left, Error *err) {
+        int r = run(s, id, before, *left, err);
+
         if (r >= 0)
                 *left -= (size_t) sqlite3_changes(s->db);
         return r;
@@ -42,7 +48,9 @@ int store_prune(Store *s, int64_t before, size_t max, bool *ret_more, Error *err
 
         if (r < 0)
                 return r;
-        r = delete_some(s, STMT_PRUNE_EVENTS, before, &left, err);
+        r = run(s, STMT_PRUNE_NOTE, before, left, err);
+        if (r >= 0)
+                r = delete_some(s, STMT_PRUNE_EVENTS, before, &left, err);
         if (r >= 0 && left > 0)
                 r = delete_some(s, STMT_PRUNE_RUNS, before, &left, err);
         if (r >= 0 && left == 0)

@@ -7,12 +7,19 @@
 
 /* When the registration status began: as user_history tells it, but for one user.  Of most nothing has
  * ever changed, and the log need not be asked. */
-#define SINCE                                                                          \
+#define SINCE(without_event)                                                           \
         ", CASE WHEN u.last_changed_at = u.first_seen_at THEN u.first_seen_at"         \
         " ELSE ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"    \
         " AND e.account_key = u.account_key AND (e.field = 'user_registration_status'" \
-        " OR e.type = 'user.returned') ORDER BY e.seq DESC LIMIT 1), u.first_seen_at)" \
-        " END AS since"
+        " OR e.type = 'user.returned') ORDER BY e.seq DESC LIMIT 1), " without_event   \
+        ") END AS since"
+#define START                                                                    \
+        "CASE WHEN s.row IS NULL THEN u.first_seen_at WHEN u.removed_at IS NULL" \
+        " THEN ifnull(s.time, u.last_changed_at) ELSE s.time END"
+#define JOIN_START                                        \
+        " LEFT JOIN status_start_data s ON s.row = u.row" \
+        " AND s.field = 'user_registration_status'"
+#define START_VERSION 6 /* of the schema that has it; a reader may be newer than the database */
 
 void user_filter_where(sqlite3_str *sql, const UserFilter *f) {
         if (f->account)
@@ -42,13 +49,17 @@ int rows_new_str(Store *s, const char *what, sqlite3_str *sql, Rows **ret, Error
 
 int store_read_users(Store *s, const UserFilter *f, bool since, Rows **ret, Error *err) {
         sqlite3_str *sql = sqlite3_str_new(s->db);
+        bool start = since && s->version >= START_VERSION;
 
         sqlite3_str_appendf(sql,
                             "SELECT " READ_USER_COLUMNS "%s%s FROM user_data u"
-                            " LEFT JOIN account_data a ON a.key = u.account_key"
+                            " LEFT JOIN account_data a ON a.key = u.account_key%s"
                             " WHERE u.removed_at IS %s NULL",
-                            f->former ? ", u.removed_at" : "", since ? SINCE : "",
-                            f->former ? "NOT" : "");
+                            f->former ? ", u.removed_at" : "",
+                            start   ? SINCE(START)
+                            : since ? SINCE("u.first_seen_at")
+                                    : "",
+                            start ? JOIN_START : "", f->former ? "NOT" : "");
         user_filter_where(sql, f);
         sqlite3_str_appendall(sql, " ORDER BY u.row");
         return rows_new_str(s, "reading the users", sql, ret, err);

@@ -63,7 +63,7 @@ static int explain(Store *s, Error *err, int r) {
 }
 
 static int open_for_reading(Store *s, Error *err) {
-        int version = 0, on = 1, r;
+        int on = 1, r;
         struct stat st;
 
         if (stat(s->path, &st) < 0 || access(s->path, R_OK) < 0)
@@ -84,10 +84,10 @@ static int open_for_reading(Store *s, Error *err) {
                            " PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;",
                            "setting it up", err);
         if (r >= 0)
-                r = store_schema_check(s, &store_migrations, &version, err);
+                r = store_schema_check(s, &store_migrations, &s->version, err);
         if (r < 0)
                 return explain(s, err, r);
-        if (version == 0)
+        if (s->version == 0)
                 return error_set(err, -EMEDIUMTYPE,
                                  "%s is an empty file, not a database of rosterd's; name another",
                                  s->path);

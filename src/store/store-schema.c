@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/store-history.h"
 #include "store/store-internal.h"
 
 #define ACCOUNTS                                                                                  \
@@ -126,21 +127,6 @@
 
 /* ---- user_history ---- */
 
-#define STATUS_FIELDS                                             \
-        " CROSS JOIN (SELECT 'user_registration_status' AS field" \
-        " UNION ALL SELECT 'user_invitation_status') f"
-#define ABOUT_USER(x, u) x ".user_id = " u ".user_id AND " x ".account_key = " u ".account_key"
-#define PRESENT_VALUE(field)                                                             \
-        "CASE " field " WHEN 'user_registration_status' THEN u.user_registration_status" \
-        " ELSE u.user_invitation_status END"
-/* What the field held from seq on: what the next change says it was before, or what it is now. */
-#define VALUE_FROM(field, seq)                                                             \
-        "CASE WHEN EXISTS (SELECT 1 FROM event_data n WHERE " ABOUT_USER(                  \
-                "n", "u") " AND n.seq > " seq " AND n.field = " field ")"                  \
-                          " THEN (SELECT n.old_value FROM event_data n WHERE " ABOUT_USER( \
-                                  "n", "u") " AND n.seq > " seq " AND n.field = " field    \
-                                            " ORDER BY n.seq LIMIT 1)"                     \
-                                            " ELSE " PRESENT_VALUE(field) " END"
 /* The next change of the field, or the next time that the user left or returned. */
 #define END_FROM(field, seq)                                                                       \
         "ifnull((SELECT n.time FROM event_data n WHERE " ABOUT_USER(                               \
@@ -255,6 +241,52 @@
         "DROP TABLE mark_key_data;"  \
         "PRAGMA secure_delete = FAST;"
 
+/* ---- version 6: where a history begins is kept when its old events are deleted ---- */
+
+/* What the last deleted event about a status (or all of a user) has said: since when the status is what
+ * it is; time NULL: the user left the listing.  The first period begins there; without it, when the user
+ * was first seen.  The last arm is for one who left that long ago, and returned without an event. */
+/* clang-format off */
+#define OF_LISTING(e) e ".type IN ('user.removed', 'user.returned')"
+#define NOTHING_AFTER(seq, field) \
+        " NOT EXISTS (SELECT 1 FROM event_data n WHERE " ABOUT_USER("n", "u") \
+        " AND n.seq > " seq " AND (n.field = " field " OR " OF_LISTING("n") "))"
+#define HISTORY_6 \
+        "CREATE TABLE status_start_data (" \
+        "row INTEGER NOT NULL REFERENCES user_data (row) ON DELETE CASCADE," \
+        " field TEXT NOT NULL, seq INTEGER NOT NULL, time TEXT, value TEXT," \
+        " PRIMARY KEY (row, field)) STRICT, WITHOUT ROWID;" \
+        "DROP VIEW user_history;" \
+        "DROP VIEW period_data;" \
+        "CREATE VIEW period_data AS " \
+        PERIOD("f.field", \
+               "CASE WHEN s.row IS NULL THEN " VALUE_FROM("f.field", "0") " ELSE s.value END", \
+               "ifnull(s.time, u.first_seen_at)", "0") \
+        " FROM user_data u" STATUS_FIELDS \
+        " LEFT JOIN status_start_data s ON s.row = u.row AND s.field = f.field" \
+        " WHERE s.row IS NULL OR s.time IS NOT NULL" \
+        " UNION ALL " \
+        PERIOD("e.field", "e.new_value", "e.time", "e.seq") \
+        " FROM user_data u CROSS JOIN event_data e ON " ABOUT_USER("e", "u") \
+        " WHERE e.field IN ('user_registration_status', 'user_invitation_status')" \
+        " UNION ALL " \
+        PERIOD("f.field", VALUE_FROM("f.field", "e.seq"), "e.time", "e.seq") \
+        " FROM user_data u CROSS JOIN event_data e ON " ABOUT_USER("e", "u") STATUS_FIELDS \
+        " WHERE +e.type = 'user.returned'" \
+        " UNION ALL " \
+        PERIOD("f.field", PRESENT_VALUE("f.field"), "u.last_changed_at", "e.seq") \
+        " FROM user_data u CROSS JOIN event_data e ON " ABOUT_USER("e", "u") STATUS_FIELDS \
+        " WHERE u.removed_at IS NULL AND +e.type = 'user.removed' AND" \
+        NOTHING_AFTER("e.seq", "f.field") \
+        " UNION ALL " \
+        PERIOD("s.field", PRESENT_VALUE("s.field"), "u.last_changed_at", "0") \
+        " FROM user_data u CROSS JOIN status_start_data s ON s.row = u.row" \
+        " WHERE u.removed_at IS NULL AND s.time IS NULL AND" NOTHING_AFTER("0", "s.field") ";" \
+        "CREATE VIEW user_history AS" \
+        " SELECT account, user_id, primary_email, field, value, from_time, to_time" \
+        " FROM period_data WHERE to_time IS NULL OR to_time <> from_time;"
+/* clang-format on */
+
 /* steps[n] takes version n to n + 1.  Append only: never edit one that has shipped, nor a macro
  * that it is made of (tests/unit/data/schema-v1.sql would say so). */
 static const char *const steps[] = {
@@ -263,6 +295,7 @@ static const char *const steps[] = {
         MARKS_3,
         MARKS_4,
         MARKS_5,
+        HISTORY_6,
 };
 const Migrations store_migrations = { steps, sizeof steps / sizeof steps[0] };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/timefmt.h"
+#include "store/store-history.h"
 #include "store/store-internal.h"
 
 /* What USER_FIELDS says, as SQL, so that field i is at USER_AT + i. */
@@ -33,6 +34,14 @@
 
 #define USER_COLUMNS \
         "row, first_seen_at, last_changed_at, removed_at, missing" USER_FIELDS(FIELD_COLUMN)
+
+/* Events that are old, and that no sink has yet to finish with. */
+#define PRUNED                                                             \
+        "SELECT seq FROM event_data WHERE time < ?1 AND seq <="            \
+        " ifnull((SELECT min(cursor) FROM sink_data), 0x7fffffffffffffff)" \
+        " ORDER BY time LIMIT ?2"
+
+#define VALUE_OF_RETURNED VALUE_FROM("f.field", "e.seq")
 
 /* Every statement of the program, in one place to read and to review. */
 static const char *const stmt_sql[STMT_COUNT] = {
@@ -177,19 +186,30 @@ static const char *const stmt_sql[STMT_COUNT] = {
         /* since when: the last time that it was said; a baseline says it of nobody */
         [STMT_USERS_SUSPENDED] =
                 "SELECT u.row, a.account, a.account_id, u.user_id, u.primary_email,"
-                " ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"
+                " coalesce((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"
                 " AND e.account_key = u.account_key AND +e.type = 'user.suspended'"
-                " ORDER BY e.seq DESC LIMIT 1), u.first_seen_at),"
+                " ORDER BY e.seq DESC LIMIT 1), (SELECT s.time FROM status_start_data s"
+                " WHERE s.row = u.row AND s.field = 'user_registration_status'), u.first_seen_at),"
                 " u.account_key FROM user_data u INDEXED BY user_suspended"
                 " CROSS JOIN account_data a ON a.key = u.account_key"
                 " WHERE u.removed_at IS NULL AND u.user_registration_status = 'Suspended'"
                 " AND u.row > ?1 AND a.active ORDER BY u.row LIMIT ?2",
 
         /* ---- retention ---- */
-        [STMT_PRUNE_EVENTS] =
-                "DELETE FROM event_data WHERE seq IN (SELECT seq FROM event_data"
-                " WHERE time < ?1 AND seq <= ifnull((SELECT min(cursor) FROM sink_data),"
-                " 0x7fffffffffffffff) ORDER BY time LIMIT ?2)",
+        /* before it is deleted: what it says of a status that nothing later is known of */
+        [STMT_PRUNE_NOTE] =
+                "INSERT INTO status_start_data (row, field, seq, time, value)"
+                " SELECT u.row, f.field, e.seq,"
+                " CASE WHEN e.type <> 'user.removed' THEN e.time END,"
+                " CASE WHEN e.field = f.field THEN e.new_value"
+                " WHEN e.type = 'user.returned' THEN " VALUE_OF_RETURNED " END"
+                " FROM event_data e CROSS JOIN user_data u"
+                " ON u.user_id = e.user_id AND u.account_key = e.account_key" STATUS_FIELDS
+                " WHERE e.seq IN (" PRUNED ")"
+                " AND (e.field = f.field OR e.type IN ('user.removed', 'user.returned'))"
+                " ON CONFLICT (row, field) DO UPDATE SET seq = excluded.seq,"
+                " time = excluded.time, value = excluded.value WHERE excluded.seq > seq",
+        [STMT_PRUNE_EVENTS] = "DELETE FROM event_data WHERE seq IN (" PRUNED ")",
         [STMT_PRUNE_RUNS] =
                 "DELETE FROM run_data WHERE run_id IN (SELECT r.run_id FROM run_data r"
                 " WHERE r.started_at < ?1 AND r.outcome <> 'running'"

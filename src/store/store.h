@@ -332,8 +332,8 @@ int store_dead_letters_count(Store *s, const char *sink, int64_t *ret, Error *er
 /* ---- retention ---- */
 
 /* Deletes at most max events and runs older than before, never an event that a sink has yet to
- * finish with, never a run that an event still names or the last of an account.  *ret_more: there is
- * more to delete. */
+ * finish with, never a run that an event still names or the last of an account.  Since when a user has
+ * had a status is kept.  *ret_more: there is more to delete. */
 int store_prune(Store *s, int64_t before, size_t max, bool *ret_more, Error *err);
 
 /* ---- forgetting an account ---- */

@@ -120,6 +120,11 @@ static void test_all_of_it_goes_and_nothing_else(void **state) {
         fill(f, f->acme, "a", 1500);
         fill(f, f->globex, "g", 2500);
         fill(f, f->acme, "b", 1500);
+        assert_ok(store_exec_sql(f->store,
+                                 "INSERT INTO status_start_data (row, field, seq)"
+                                 " SELECT row, 'user_invitation_status', 1 FROM user_data",
+                                 "x", &err),
+                  err);
         retire_globex(f);
         assert_int_equal(count_marks(f, f->globex), 2500);
         while ((r = store_forget_step(f->store, &work, &err)) == STORE_FORGET_MORE) {
@@ -132,6 +137,7 @@ static void test_all_of_it_goes_and_nothing_else(void **state) {
         assert_int_equal(work.events, 2500);
         assert_int_equal(work.runs, 1);
         assert_int_equal(number(f, "SELECT count(*) FROM user_data"), 3000);
+        assert_int_equal(number(f, "SELECT count(*) FROM status_start_data"), 3000);
         assert_int_equal(number(f, "SELECT count(*) FROM event_data"), 3000);
         assert_int_equal(number(f, "SELECT count(*) FROM dead_letter_data"), 3000);
         assert_int_equal(number(f, "SELECT count(*) FROM run_data"), 2);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/timefmt.h"
-#include "store/store-internal.h"
+#include "store/store-read-internal.h"
 
 #define T0 INT64_C(1767225600000) /* 2026-01-01T00:00:00.000Z */
 #define HOUR INT64_C(3600000)
@@ -184,7 +184,7 @@ static void test_settings(void **state) {
         Fixture *f = *state;
 
         assert_string_equal(ask(f->store, "PRAGMA application_id"), "1380930388"); /* ROST */
-        assert_string_equal(ask(f->store, "PRAGMA user_version"), "5");
+        assert_string_equal(ask(f->store, "PRAGMA user_version"), "6");
         assert_string_equal(ask(f->store, "PRAGMA journal_mode"), "wal");
         assert_string_equal(ask(f->store, "PRAGMA synchronous"), "2");
         assert_string_equal(ask(f->store, "PRAGMA foreign_keys"), "1");
@@ -338,6 +338,7 @@ static void test_statements_use_indexes(void **state) {
                 "SCAN sqlite_sequence", "USE TEMP B-TREE FOR ORDER BY",
                 "SCAN CONSTANT ROW",    NULL
         };
+        static const char *const fields[] = { "SCAN f", "SCAN CONSTANT ROW", NULL };
         static const StmtId few[] = { STMT_ACCOUNT_BY_IDENTITY, STMT_ACCOUNTS_RETIRE,
                                       STMT_EVENT_LAST_SEQ,      STMT_SINKS_ACTIVE,
                                       STMT_SINKS_FORGET,        STMT_DEAD_LETTERS_FORGET };
@@ -355,7 +356,10 @@ static void test_statements_use_indexes(void **state) {
                           err);
                 for (size_t i = 0; i < sizeof few / sizeof few[0]; i++)
                         small = small || few[i] == id;
-                check_plan(f->store, store_stmt_sql(id), small ? allowed : allowed + 4);
+                check_plan(f->store, store_stmt_sql(id),
+                           id == STMT_PRUNE_NOTE ? fields
+                           : small               ? allowed
+                                                 : allowed + 4);
         }
 }
 
@@ -981,8 +985,8 @@ static void test_prune_gives_space_back(void **state) {
         " FROM user_history WHERE user_id = 'u' AND field = 'user_registration_status'" \
         " ORDER BY from_time"
 
-static void test_history(void **state) {
-        Fixture *f = *state;
+/* All that may happen to a user. */
+static void live_a_story(Fixture *f) {
         int64_t row = add(f, "u", "Registered", T0);
 
         (void) add(f, "other", "Suspended", T0 + 9 * HOUR);
@@ -1016,6 +1020,12 @@ static void test_history(void **state) {
         assert_string_equal(ask(f->store, HISTORY),
                             "Registered|00|01\nSuspended|01|02\nSuspended|03|04\n"
                             "Registered|04|05\nUnregistered|06|-");
+}
+
+static void test_history(void **state) {
+        Fixture *f = *state;
+
+        live_a_story(f);
         assert_string_equal(ask(f->store, "SELECT count(*), max(to_time) FROM user_history"
                                           " WHERE user_id = 'u'"
                                           " AND field = 'user_invitation_status'"),
@@ -1032,6 +1042,79 @@ static void test_history_of_arrival(void **state) {
         assert_string_equal(ask(f->store, HISTORY), "Suspended|00|-");
         change(f, row, NULL, T0 + HOUR, true);
         assert_string_equal(ask(f->store, HISTORY), "Suspended|00|01");
+}
+
+/* What rosterctl shows as SINCE. */
+static char *since(Fixture *f, const char *id) {
+        CLEANUP(store_closep) Store *reader = NULL;
+        CLEANUP(rows_freep) Rows *rows = NULL;
+        const Cell *cells = NULL;
+        static char out[64];
+        Error err = { 0 };
+
+        (void) snprintf(out, sizeof out, "-");
+        assert_ok(store_open_reader(f->store->path, &reader, &err), err);
+        assert_ok(store_read_users(reader, &(UserFilter){ 0 }, true, &rows, &err), err);
+        while (rows_next(rows, &cells, &err) == ROWS_ROW)
+                if (strcmp(cells[2].text, id) == 0)
+                        (void) snprintf(out, sizeof out, "%s", cells[rows_columns(rows) - 1].text);
+        return out;
+}
+
+/* Whatever old events are deleted: what is left of the history is as it was, and begins when it did. */
+static void test_history_after_retention(void **state) {
+        static const char differs[] =
+                "SELECT count(*) FROM (SELECT * FROM (SELECT * FROM user_history EXCEPT"
+                " SELECT * FROM whole) UNION ALL SELECT * FROM (SELECT * FROM whole"
+                " WHERE to_time IS NULL OR to_time >= '2026-01-01T%02d:00:00.000Z' EXCEPT"
+                " SELECT * FROM user_history))";
+        Fixture *f = *state;
+        char sql[sizeof differs + 8];
+        Error err = { 0 };
+
+        assert_ok(store_cursor_open(f->store, "journal", 99, &(int64_t){ 0 }, &err), err);
+        live_a_story(f);
+        assert_ok(store_exec_sql(f->store, "CREATE TABLE whole AS SELECT * FROM user_history", "x",
+                                 &err),
+                  err);
+        for (int hour = 0; hour < 12; hour++)
+                for (bool more = true; more;) {
+                        assert_ok(store_prune(f->store, T0 + hour * HOUR, 1, &more, &err), err);
+                        if (more)
+                                continue;
+                        (void) snprintf(sql, sizeof sql, differs, hour);
+                        assert_string_equal(ask(f->store, sql), "0");
+                }
+        assert_string_equal(ask(f->store, "SELECT count(*) FROM event_data"), "0");
+}
+
+/* Since when somebody is suspended, too, for rosterctl and for alerts. */
+static void test_since_after_retention(void **state) {
+        Fixture *f = *state;
+        int64_t row = add(f, "u", "Registered", T0), back = add(f, "back", "Suspended", T0);
+        SuspendedUser *list = NULL;
+        bool more = false;
+        Error err = { 0 };
+        size_t n = 0;
+
+        change(f, row, "Suspended", T0 + HOUR, false);
+        (void) tell(f, EVENT_USER_SUSPENDED, "u", "Registered", "Suspended", 0, T0 + HOUR);
+        (void) tell(f, EVENT_USER_REMOVED, "back", NULL, NULL, 0, T0 + HOUR);
+        change(f, back, NULL, T0 + 2 * HOUR, false); /* without an event */
+        assert_string_equal(since(f, "u"), "2026-01-01T01:00:00.000Z");
+        assert_ok(store_prune(f->store, T0 + 9 * HOUR, 10, &more, &err), err);
+        assert_string_equal(ask(f->store, "SELECT count(*) FROM events"), "0");
+        assert_string_equal(since(f, "u"), "2026-01-01T01:00:00.000Z");
+        assert_string_equal(since(f, "back"), "2026-01-01T02:00:00.000Z");
+        assert_ok(store_users_suspended(f->store, 0, 10, &list, &n, &err), err);
+        assert_int_equal(n, 2);
+        assert_int_equal(list[0].since, T0 + HOUR);
+        suspended_users_free(list, n);
+        /* and what was told later */
+        change(f, row, "Registered", T0 + 3 * HOUR, false);
+        (void) tell(f, EVENT_USER_REINSTATED, "u", "Suspended", "Registered", 0, T0 + 3 * HOUR);
+        assert_string_equal(since(f, "u"), "2026-01-01T03:00:00.000Z");
+        assert_string_equal(ask(f->store, HISTORY), "Suspended|01|03\nRegistered|03|-");
 }
 
 /* ---- transactions and failures ---- */
@@ -1203,6 +1286,8 @@ int main(void) {
                 T(test_prune),
                 T(test_prune_gives_space_back),
                 T(test_history),
+                T(test_history_after_retention),
+                T(test_since_after_retention),
                 T(test_history_of_arrival),
                 T(test_rollback_forgets),
                 T(test_rollback_that_fails),
