@@ -222,7 +222,7 @@ def undone(name, before, after, events, pins):
             continue
         if event["type"] == "user.removed":
             listed[user] = former.pop(user)
-            listed[user].pop("removed_at")
+            listed[user].pop("removed_at", None)  # who has returned since has none
             continue
         for change in load(event["changes"]):
             field = change["field"]
