@@ -21,14 +21,13 @@ static void json_put(json_object **o) {
 static int parse_object(const char *line, size_t len, json_object **ret, Error *err) {
         CLEANUP(json_put) json_object *o = NULL;
         json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
-        size_t end;
+        size_t end = 0;
         int r;
 
         if (!tok)
                 return error_set(err, -ENOMEM, "out of memory");
         json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        r = jsonread(tok, line, len, &o);
-        end = json_tokener_get_parse_end(tok);
+        r = jsonread(tok, line, len, &o, &end);
         json_tokener_free(tok);
 
         if (r == -ENOMEM)

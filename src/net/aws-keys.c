@@ -211,7 +211,7 @@ int aws_keys_parse_json(const char *text, size_t len, AwsJsonShape shape, AwsKey
                 return error_set(err, -ENOMEM, "out of memory");
         json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
         /* with its NUL, so that a number at the end is over */
-        r = jsonread(tok, text, len + 1, &o);
+        r = jsonread(tok, text, len + 1, &o, NULL);
         if (r < 0)
                 r = error_set(err, r, r == -ENOMEM ? "out of memory" : "it is no JSON");
         else if (!json_object_is_type(o, json_type_object))

@@ -36,6 +36,7 @@ static int out_of_memory(Error *err) {
  * caller.  -EBADMSG without a message, or -ENOMEM. */
 static int parse(const SourceRecord *bytes, json_object **ret) {
         static json_tokener *tok; /* kept from record to record: it owns a buffer that has grown */
+        size_t end = 0;
         int r;
 
         if (!text_is_utf8(bytes->data, bytes->len))
@@ -46,8 +47,8 @@ static int parse(const SourceRecord *bytes, json_object **ret) {
                         return -ENOMEM;
                 json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         }
-        r = jsonread(tok, bytes->data, bytes->len, ret);
-        if (r >= 0 && json_tokener_get_parse_end(tok) != bytes->len) {
+        r = jsonread(tok, bytes->data, bytes->len, ret, &end);
+        if (r >= 0 && end != bytes->len) {
                 (void) json_object_put(take_ptr(*ret));
                 return -EBADMSG;
         }

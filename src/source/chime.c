@@ -145,7 +145,7 @@ static json_object *parse_body(const HttpResult *res) {
         json_object *o = NULL;
 
         if (tok && res->body_len <= 64u << 10)
-                (void) jsonread(tok, res->body, res->body_len, &o); /* it may be anything */
+                (void) jsonread(tok, res->body, res->body_len, &o, NULL); /* it may be anything */
         json_tokener_free(tok);
         return o;
 }

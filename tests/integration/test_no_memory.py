@@ -109,9 +109,10 @@ def test_allocations_fail(scenario, tmp_path, name, part):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_records_that_are_read_by_json_c(scenario, tmp_path, part):
     """Whoever has members that rosterd does not know is read by a library that, without memory, leaves out
-    members and cuts strings."""
+    members and cuts strings; and forgets that with each number."""
     def odd(n, **more):
-        return {"Profile": {"Cost centre": f"{n}", "Badges": ["a", "b\u00e9" * 20]}, "DisplayName": f"Zo\u00eb {n}", **more}
+        badges = [f"{badge} " + "b\u00e9" * 20 for badge in range(12)]
+        return {"Profile": {"Cost centre": f"{n}", "Badges": [*badges, n]}, "DisplayName": f"Zo\u00eb {n}", **more}
 
     for n, user in enumerate(scenario.chime.users()):
         scenario.chime.patch_user(user["UserId"], odd(n))

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/jsonread.h"
 #include "base/jsontext.h"
 
 #include <errno.h>
+#include <json-c/json.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -97,11 +99,57 @@ static void test_failure_sticks(void **state) {
         assert_null(text);
 }
 
+/* ---- reading ---- */
+
+/* json-c is given a text in pieces that end behind numbers. */
+static void test_reading_in_pieces(void **state) {
+        static const struct {
+                const char *text;
+                int result;
+        } cases[] = {
+                { "{\"a\":1,\"b\":[-2,3.5e-7,\"4,\\\"5\\\\\",true,false,null],\"6\":{\"c\":7}}",
+                  0 },
+                { "[1,2,3]", 0 },
+                { "[12345678901234567890,-1,0.1,1E+2]", 0 },
+                { "{\"ä1\":\"2é3\",\"n\":4}", 0 },
+                { "\"1\"", 0 },
+                { "{}", 0 },
+                { "[1] 2", 0 },
+                { "{\"a\":1}{\"b\":2}", 0 },
+                { "{\"a\":1", -EBADMSG },
+                { "[1,2", -EBADMSG },
+                { "[1,,2]", -EBADMSG },
+                { "{\"a\":1 2}", -EBADMSG },
+                { "[\"1", -EBADMSG },
+                { "[\"\\", -EBADMSG },
+                { "[-]", -EBADMSG },
+                { "", -EBADMSG },
+        };
+
+        (void) state;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+                json_tokener *tok = json_tokener_new_ex(8);
+                size_t end = 0;
+                json_object *o = NULL, *whole;
+
+                assert_non_null(tok);
+                assert_int_equal(jsonread(tok, cases[i].text, strlen(cases[i].text), &o, &end),
+                                 cases[i].result);
+                json_tokener_reset(tok);
+                whole = json_tokener_parse_ex(tok, cases[i].text, (int) strlen(cases[i].text));
+                assert_true(json_object_equal(o, whole));
+                if (o)
+                        assert_int_equal(end, json_tokener_get_parse_end(tok));
+                (void) json_object_put(o);
+                (void) json_object_put(whole);
+                json_tokener_free(tok);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_every_value),
-                cmocka_unit_test(test_strings),
-                cmocka_unit_test(test_growth),
+                cmocka_unit_test(test_every_value),       cmocka_unit_test(test_strings),
+                cmocka_unit_test(test_reading_in_pieces), cmocka_unit_test(test_growth),
                 cmocka_unit_test(test_failure_sticks),
         };
 
