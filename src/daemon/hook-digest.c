@@ -21,41 +21,49 @@ static uint64_t hold_time(const Hook *h) {
         return hold < HOLD_MOST ? hold : HOLD_MOST;
 }
 
-static int digest_portion(Hook *h, EventPage *page, Error *err) {
-        int r = 0;
+static int digest_event(Hook *h, const Event *e) {
+        int r = digest_add(&h->digest, e, h->minimal);
 
-        for (size_t i = 0; i < page->n && r >= 0; i++) {
-                const Event *e = page->events[i];
-
-                r = digest_add(&h->digest, e, h->minimal);
-                if (r < 0)
-                        break;
+        if (r == DIGEST_FULL)
+                return r;
+        if (r >= 0)
                 r = webhook_id_add(&h->ids, e);
-                if (h->digest.events == 1) {
-                        h->parcel.first = e->seq;
-                        h->first_run = e->run;
-                        h->hold_until = boot_usec() + hold_time(h);
-                        hook_move_cursor(h, e->seq - 1);
-                }
-                if (e->run && e->run < h->first_run)
-                        h->first_run = e->run;
-                if (e->run > h->last_run)
-                        h->last_run = e->run;
-                h->parcel.newest = e->time;
+        if (r < 0)
+                return r;
+        if (h->digest.events == 1) {
+                h->parcel.first = e->seq;
+                h->first_run = e->run;
+                h->hold_until = boot_usec() + hold_time(h);
+                hook_move_cursor(h, e->seq - 1);
         }
-        events_free(page->events, page->n);
-        if (r < 0) { /* half a portion: begin anew */
-                hook_drop(h, false);
-                return error_set(err, r, "out of memory");
-        }
-        h->read_to = page->upto;
-        return 0;
+        if (e->run && e->run < h->first_run)
+                h->first_run = e->run;
+        if (e->run > h->last_run)
+                h->last_run = e->run;
+        h->parcel.newest = e->time;
+        h->read_to = e->seq;
+        return DIGEST_ADDED;
 }
 
-/* All of it is read, or it is due.  A digest waits for the runs that it tells of, that one mass change
- * is one message; but not for long, that whoever is suspended is told soon.  That a run has ended may
- * be in the open transaction, with events that are not read yet. */
-static int close_digest(Hook *h, Error *err) {
+/* A DigestAdd or -errno. */
+static int digest_portion(Hook *h, EventPage *page, Error *err) {
+        int r = DIGEST_ADDED;
+
+        for (size_t i = 0; i < page->n && r == DIGEST_ADDED; i++)
+                r = digest_event(h, page->events[i]);
+        if (r == DIGEST_ADDED)
+                h->read_to = page->upto;
+        events_free(page->events, page->n);
+        if (r >= 0)
+                return r;
+        hook_drop(h, false); /* half a portion: begin anew */
+        return error_set(err, r, "out of memory");
+}
+
+/* All of it is read, or it is due, or full.  A digest waits for the runs that it tells of, that one
+ * mass change is one message; but not for long, that whoever is suspended is told soon.  That a run has
+ * ended may be in the open transaction, with events that are not read yet. */
+static int close_digest(Hook *h, bool full, Error *err) {
         bool running = false;
         int r;
 
@@ -66,7 +74,8 @@ static int close_digest(Hook *h, Error *err) {
         r = store_run_is_running(h->world->store, h->first_run, h->last_run, &running, err);
         if (r < 0)
                 return r;
-        if ((running || store_in_transaction(h->world->store)) && boot_usec() < h->hold_until) {
+        if (!full && (running || store_in_transaction(h->world->store)) &&
+            boot_usec() < h->hold_until) {
                 uint64_t left = h->hold_until - boot_usec();
 
                 (void) sd_event_source_set_time_relative(h->timer, left < h->hold_until ? left : 0);
@@ -94,5 +103,5 @@ int hook_prepare_digest(Hook *h, Error *err) {
         if (r < 0)
                 return r;
         due = h->digest.events > 0 && boot_usec() >= h->hold_until;
-        return end || due ? close_digest(h, err) : HOOK_MORE;
+        return r == DIGEST_FULL || end || due ? close_digest(h, r == DIGEST_FULL, err) : HOOK_MORE;
 }

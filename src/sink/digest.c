@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/text.h"
 
@@ -12,22 +13,41 @@
 #define SENTENCE_SIZE 1024
 #define MORE_SIZE 32 /* of " and N more" */
 
-/* What became of several people.  Kinds about the account itself have none: of those, the latest
- * sentence is shown. */
-static const char *const what_they_did[EVENT_KIND_COUNT] = {
-        [EVENT_USER_ADDED] = "were added",
-        [EVENT_USER_REMOVED] = "were removed: no longer on the listing",
-        [EVENT_USER_RETURNED] = "are back on the listing",
-        [EVENT_USER_REGISTERED] = "have registered",
-        [EVENT_USER_SUSPENDED] = "were suspended",
-        [EVENT_USER_REINSTATED] = "were reinstated",
-        [EVENT_USER_UNREGISTERED] = "are unregistered",
-        [EVENT_USER_REGISTRATION_CHANGED] = "have another registration status",
-        [EVENT_USER_INVITED] = "were invited",
-        [EVENT_USER_INVITATION_ACCEPTED] = "have accepted the invitation",
-        [EVENT_USER_INVITATION_FAILED] = "could not be invited",
-        [EVENT_USER_INVITATION_CHANGED] = "have another invitation status",
-        [EVENT_USER_UPDATED] = "have changed",
+/* What an event speaks of.  One change of a user tells each but once, in this order. */
+typedef enum Aspect {
+        ASPECT_LISTING,
+        ASPECT_REGISTRATION,
+        ASPECT_INVITATION,
+        ASPECT_REST,
+        /* of the account itself */
+        ASPECT_BASELINE,
+        ASPECT_RUNS,
+        ASPECT_REMOVALS,
+} Aspect;
+
+/* And what became of several people. */
+static const struct {
+        Aspect aspect;
+        const char *they;
+} kinds[EVENT_KIND_COUNT] = {
+        [EVENT_USER_ADDED] = { ASPECT_LISTING, "were added" },
+        [EVENT_USER_REMOVED] = { ASPECT_LISTING, "were removed: no longer on the listing" },
+        [EVENT_USER_RETURNED] = { ASPECT_LISTING, "are back on the listing" },
+        [EVENT_USER_REGISTERED] = { ASPECT_REGISTRATION, "have registered" },
+        [EVENT_USER_SUSPENDED] = { ASPECT_REGISTRATION, "were suspended" },
+        [EVENT_USER_REINSTATED] = { ASPECT_REGISTRATION, "were reinstated" },
+        [EVENT_USER_UNREGISTERED] = { ASPECT_REGISTRATION, "are unregistered" },
+        [EVENT_USER_REGISTRATION_CHANGED] = { ASPECT_REGISTRATION,
+                                              "have another registration status" },
+        [EVENT_USER_INVITED] = { ASPECT_INVITATION, "were invited" },
+        [EVENT_USER_INVITATION_ACCEPTED] = { ASPECT_INVITATION, "have accepted the invitation" },
+        [EVENT_USER_INVITATION_FAILED] = { ASPECT_INVITATION, "could not be invited" },
+        [EVENT_USER_INVITATION_CHANGED] = { ASPECT_INVITATION, "have another invitation status" },
+        [EVENT_USER_UPDATED] = { ASPECT_REST, "have changed" },
+        [EVENT_SYNC_BASELINE] = { ASPECT_BASELINE, NULL },
+        [EVENT_SYNC_FAILED] = { ASPECT_RUNS, NULL },
+        [EVENT_SYNC_RECOVERED] = { ASPECT_RUNS, NULL },
+        [EVENT_SYNC_REMOVALS_HELD] = { ASPECT_REMOVALS, NULL },
 };
 
 static void line_clear(DigestLine *line) {
@@ -42,6 +62,7 @@ void digest_clear(Digest *d) {
         for (size_t i = 0; i < d->n_lines; i++)
                 line_clear(&d->lines[i]);
         free(d->lines);
+        idset_clear(&d->subjects);
         *d = (Digest){ 0 };
 }
 
@@ -110,14 +131,39 @@ static int insert(Digest *d, size_t i, const Event *e) {
         return 0;
 }
 
-int digest_add(Digest *d, const Event *e, bool minimal) {
-        CLEANUP_FREE char *sentence = sentence_of(e, minimal);
-        CLEANUP_FREE char *name = e->user_id ? name_of(e, minimal) : NULL;
-        DigestLine *line;
-        bool there;
-        size_t i = find(d, e, &there);
+/* Whom an event is about, or what of an account, as a number other than 0.  Should two ever have the
+ * same, they merely are not told together. */
+static uint64_t subject_of(const Event *e) {
+        const char *account = account_of(e);
+        uint64_t hash = XXH3_64bits(account, strlen(account));
 
-        if (!sentence || (e->user_id && !name) || (!there && insert(d, i, e) < 0))
+        if (e->user_id)
+                hash = XXH3_64bits_withSeed(e->user_id, strlen(e->user_id), hash);
+        else
+                hash += kinds[e->kind].aspect;
+        return hash ? hash : 1;
+}
+
+/* Whether the event is of the change that the latest one was of: a suspended user who is new. */
+static bool is_same_change(const Digest *d, const Event *e, uint64_t subject) {
+        return subject == d->subject && e->run == d->run &&
+               kinds[e->kind].aspect > kinds[d->lines[d->latest].kind].aspect;
+}
+
+int digest_add(Digest *d, const Event *e, bool minimal) {
+        CLEANUP_FREE char *sentence = NULL, *name = NULL;
+        uint64_t subject = subject_of(e);
+        DigestLine *line;
+        bool there, known = idset_contains(&d->subjects, subject);
+        size_t i;
+
+        if (known ? !is_same_change(d, e, subject) : d->subjects.count >= DIGEST_SUBJECTS)
+                return DIGEST_FULL;
+        sentence = sentence_of(e, minimal);
+        name = e->user_id ? name_of(e, minimal) : NULL;
+        i = find(d, e, &there);
+        if (!sentence || (e->user_id && !name) || (!there && insert(d, i, e) < 0) ||
+            idset_add(&d->subjects, subject) < 0)
                 return -ENOMEM;
         line = &d->lines[i];
         free(line->sentence);
@@ -127,7 +173,9 @@ int digest_add(Digest *d, const Event *e, bool minimal) {
         line->count++;
         d->events++;
         d->latest = i;
-        return 0;
+        d->subject = subject;
+        d->run = e->run;
+        return DIGEST_ADDED;
 }
 
 /* "acme: ana was suspended" without "acme: ". */
@@ -141,7 +189,7 @@ static const char *bare_sentence(const DigestLine *line) {
 }
 
 static char *names_text(const DigestLine *line, char *out, size_t size) {
-        int n = snprintf(out, size, "%zu %s", line->count, what_they_did[line->kind]);
+        int n = snprintf(out, size, "%zu %s", line->count, kinds[line->kind].they);
         size_t at = (size_t) n, shown = 0;
 
         for (; shown < line->n_names; shown++) {
@@ -156,15 +204,9 @@ static char *names_text(const DigestLine *line, char *out, size_t size) {
 }
 
 char *digest_line_text(const DigestLine *line, char *out, size_t size) {
-        char text[SENTENCE_SIZE + MORE_SIZE];
+        const char *sentence = bare_sentence(line);
 
         assert(size >= DIGEST_TEXT_MIN);
-        if (line->count > 1 && what_they_did[line->kind])
-                return names_text(line, out, size);
-        if (line->count > 1)
-                (void) snprintf(text, sizeof text, "%zu times, the latest: %s", line->count,
-                                bare_sentence(line));
-        else
-                (void) snprintf(text, sizeof text, "%s", bare_sentence(line));
-        return text_clean(out, size, text, strlen(text));
+        return line->count > 1 ? names_text(line, out, size)
+                               : text_clean(out, size, sentence, strlen(sentence));
 }

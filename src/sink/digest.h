@@ -4,14 +4,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/idset.h"
 #include "model/event.h"
 
-/* Many events summed up for people: how many of each kind there were for each account, and whom the
- * first of them were about.  Its memory is bounded by accounts and kinds, not by events. */
+/* Many events summed up for people: of each kind how many people there were in each account, and who
+ * the first of them were.  Its lines do not stand in the order of what happened, so it tells one
+ * change of a user and no more: what came next is for the next digest.  Its memory is bounded: by
+ * accounts, kinds and DIGEST_SUBJECTS. */
 
 #define DIGEST_NAMES 20
+#define DIGEST_SUBJECTS 100000 /* about 4 MB; the rest is for the next one, too */
 
-/* All events of one kind of one account. */
+/* All events of one kind of one account, each about somebody else. */
 typedef struct DigestLine {
         char *account;
         EventKind kind;
@@ -27,10 +31,18 @@ typedef struct Digest {
         DigestLine *lines; /* by account as they came, the most urgent kinds of each first */
         size_t n_lines;
         size_t events;
-        size_t latest; /* the line that grew last: where the next event most likely belongs */
+        size_t latest;  /* the line that grew last: where the next event most likely belongs */
+        IdSet subjects; /* of whom, or of what, it tells; the latest of them, and in which run */
+        uint64_t subject;
+        int64_t run;
 } Digest;
 
-/* Returns 0 or -ENOMEM; the digest is then as it was. */
+typedef enum DigestAdd {
+        DIGEST_ADDED,
+        DIGEST_FULL, /* the event belongs into the next digest; this one is as it was */
+} DigestAdd;
+
+/* Returns a DigestAdd or -ENOMEM, after which the digest is only to be cleared. */
 int digest_add(Digest *d, const Event *e, bool minimal);
 void digest_clear(Digest *d);
 

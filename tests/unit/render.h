@@ -32,7 +32,7 @@ static inline char *render(const Format *f, const FormatSettings *settings, Even
                 break;
         case FORMAT_DIGEST:
                 for (size_t i = 0; i < n; i++)
-                        assert_int_equal(digest_add(&digest, events[i], settings->minimal), 0);
+                        assert_true(digest_add(&digest, events[i], settings->minimal) >= 0);
                 assert_int_equal(f->render_digest(settings, &digest, &text), 0);
                 break;
         case FORMAT_ALERTS:

@@ -25,7 +25,8 @@ typedef struct Fixture {
         HookWorld world;
         Config config;
         int64_t account;
-        int fd; /* bound; refuses what comes until it listens */
+        unsigned users; /* so many there have been */
+        int fd;         /* bound; refuses what comes until it listens */
 } Fixture;
 
 static void nothing(void *userdata) {
@@ -76,19 +77,23 @@ static int teardown(void **state) {
         return system(command);
 }
 
-/* In the open transaction. */
-static void append(Fixture *f, int n) {
+static void append_about(Fixture *f, EventKind kind, char *user) {
+        char id[EVENT_ID_SIZE];
+        Event e = { .kind = kind, .time = time_now_ms() - 99 * DAY, .user_id = user };
         Error err = { 0 };
 
-        for (int i = 0; i < n; i++) {
-                char id[EVENT_ID_SIZE];
-                Event e = { .kind = EVENT_USER_SUSPENDED,
-                            .time = time_now_ms() - 99 * DAY,
-                            .user_id = (char[]){ "u" } };
+        random_event_id(id);
+        memcpy(e.id, id, sizeof e.id);
+        assert_ok(store_event_append(f->world.store, f->account, &e, &err), err);
+}
 
-                random_event_id(id);
-                memcpy(e.id, id, sizeof e.id);
-                assert_ok(store_event_append(f->world.store, f->account, &e, &err), err);
+/* In the open transaction; each about somebody else. */
+static void append(Fixture *f, int n) {
+        char user[16];
+
+        for (int i = 0; i < n; i++) {
+                (void) snprintf(user, sizeof user, "u%u", f->users++);
+                append_about(f, EVENT_USER_SUSPENDED, user);
         }
 }
 
@@ -132,6 +137,12 @@ static bool is_told(Fixture *f) {
         if (client >= 0)
                 (void) close(client);
         return client >= 0;
+}
+
+static void wait_for_phase(Fixture *f, const Hook *h, HookPhase phase) {
+        for (int i = 0; i < 1000 && h->phase != phase; i++)
+                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
+        assert_int_equal(h->phase, phase);
 }
 
 static void wait_for_digest(Fixture *f, const Hook *h, size_t events) {
@@ -184,6 +195,39 @@ static void test_a_digest_of_a_long_log(void **state) {
                 assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
         assert_in_range(h->parcel.upto, 1, 1000);
         hook_free(h);
+}
+
+/* A digest ends before what becomes of somebody next, and waits no longer then. */
+static void test_a_digest_tells_of_nobody_twice(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        Hook *h;
+
+        assert_ok(store_begin(f->world.store, &err), err);
+        append_about(f, EVENT_USER_ADDED, (char[]){ "ana" });
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" });
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "bo" });
+        append_about(f, EVENT_USER_REINSTATED, (char[]){ "ana" });
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" });
+        assert_ok(store_commit(f->world.store, &err), err);
+        assert_ok(store_begin(f->world.store, &err), err); /* a run goes on */
+        h = new_hook(f, &config, wanted, WEBHOOK_SLACK);
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->digest.events, 3);
+        assert_int_equal(h->parcel.upto, 3);
+        http_cancel(take_ptr(h->call));
+        free(take_ptr(h->body));
+        h->phase = HOOK_IDLE;
+        hook_finish_parcel(h);
+        assert_int_equal(hook_state(h)->cursor, 3);
+        hook_poke(h);
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->digest.events, 1);
+        assert_int_equal(h->parcel.upto, 4);
+        hook_free(h);
+        store_rollback(f->world.store);
 }
 
 static void test_told_while_a_transaction_is_open(void **state) {
@@ -292,12 +336,6 @@ static void delete_event(Fixture *f, int64_t seq) {
 
         (void) snprintf(sql, sizeof sql, "DELETE FROM event_data WHERE seq = %d", (int) seq);
         assert_ok(store_exec_sql(f->world.store, sql, "deleting", &err), err);
-}
-
-static void wait_for_phase(Fixture *f, const Hook *h, HookPhase phase) {
-        for (int i = 0; i < 1000 && h->phase != phase; i++)
-                assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
-        assert_int_equal(h->phase, phase);
 }
 
 static void test_what_was_read_ahead_is_read_anew(void **state) {
@@ -505,6 +543,7 @@ int main(void) {
                 T(test_told_while_a_transaction_is_open),
                 T(test_a_digest_while_a_transaction_is_open),
                 T(test_a_digest_of_a_long_log),
+                T(test_a_digest_tells_of_nobody_twice),
                 T(test_told_of_a_renamed_account),
                 T(test_a_round_that_cannot_be_read),
                 T(test_others_have_their_turn),
