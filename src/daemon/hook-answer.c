@@ -9,15 +9,15 @@
 #include "daemon/hook-internal.h"
 #include "daemon/log.h"
 
-#define GIVE_UP_ATTEMPTS 10                       /* a quarter of an hour of backoff */
-#define FAILURE_AGAIN (INT64_C(24) * 3600 * 1000) /* ms: a failure that lasts is told once a day */
-#define TELL_AGAIN (60 * INT64_C(1000))           /* ms: dead letters, refusals: once a minute */
+#define GIVE_UP_ATTEMPTS 10        /* a quarter of an hour of backoff */
+#define FAILURE_AGAIN USEC_PER_DAY /* a failure that lasts is told so often */
+#define TELL_AGAIN USEC_PER_MINUTE /* dead letters, refusals */
 
 void hook_forget_failures(Hook *h) {
         h->state.attempts = 0;
         h->failures = 0;
         h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
-        h->failure_told_at = TIME_NONE;
+        h->failure_told_at = 0;
 }
 
 static void taken(Hook *h) {
@@ -36,18 +36,26 @@ static void taken(Hook *h) {
                 hook_finish_parcel(h);
 }
 
+/* Whether it is to be told now; *told_at is of CLOCK_BOOTTIME, for the wall clock may be set. */
+static bool is_due(uint64_t *told_at, uint64_t again) {
+        uint64_t now = hook_boot_usec();
+
+        if (*told_at && now - *told_at < again)
+                return false;
+        *told_at = now;
+        return true;
+}
+
 static void remember_failure(Hook *h, const char *reason) {
         free(h->state.last_error);
         h->state.last_error = strdup(reason); /* without memory it is merely not remembered */
         hook_changed(h);
 }
 
-static void tell_failure(Hook *h, const char *reason, int64_t now, uint64_t delay) {
+static void tell_failure(Hook *h, const char *reason, uint64_t delay) {
         char again[32];
-        bool first = h->failure_told_at == TIME_NONE || now - h->failure_told_at >= FAILURE_AGAIN;
+        bool first = is_due(&h->failure_told_at, FAILURE_AGAIN);
 
-        if (first)
-                h->failure_told_at = now;
         timespan_format((delay / USEC_PER_SEC + 1) * USEC_PER_SEC, again, sizeof again);
         log_webhook(
                 first ? LOG_WARNING : LOG_DEBUG, LOG_ID_WEBHOOK_FAILING, h->name,
@@ -116,7 +124,7 @@ void hook_failed(Hook *h, const WebhookAnswer *a) {
                 bury(h, a->reason, now - patience, delay);
                 return;
         }
-        tell_failure(h, a->reason, now, delay);
+        tell_failure(h, a->reason, delay);
         h->repeating = false;
         hook_drop(h, true);
         hook_wait(h, delay);
@@ -124,14 +132,10 @@ void hook_failed(Hook *h, const WebhookAnswer *a) {
 
 /* Alerts that last: the round goes on with the next ones. */
 static void refused_repeat(Hook *h, const WebhookAnswer *a) {
-        int64_t now = time_now_ms();
-
-        if (h->refusal_told_at == TIME_NONE || now - h->refusal_told_at >= TELL_AGAIN) {
-                h->refusal_told_at = now;
+        if (is_due(&h->refusal_told_at, TELL_AGAIN))
                 log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_FAILING, h->name,
                             "webhook %s (%s) refuses alerts that last: %s", h->name, h->host,
                             a->reason);
-        }
         hook_repeat_taken(h);
 }
 
@@ -222,6 +226,6 @@ void hook_tell_dead(Hook *h) {
         if (h->dead_untold == 0 || sd_event_source_get_enabled(h->dead_timer, NULL) > 0)
                 return;
         say_dead(h);
-        (void) sd_event_source_set_time_relative(h->dead_timer, TELL_AGAIN * USEC_PER_MSEC);
+        (void) sd_event_source_set_time_relative(h->dead_timer, TELL_AGAIN);
         (void) sd_event_source_set_enabled(h->dead_timer, SD_EVENT_ONESHOT);
 }

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the log to a digest: one message of many events, which waits for the runs that it tells of. */
-#include <time.h>
-
 #include "base/timespan.h"
 #include "daemon/hook-internal.h"
 
 #define HOLD_FIRST (10 * USEC_PER_SEC)
 #define HOLD_MOST (10 * USEC_PER_MINUTE)
-
-static uint64_t boot_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 static uint64_t hold_time(const Hook *h) {
         uint64_t hold = HOLD_FIRST << (h->early < 10 ? h->early : 10);
@@ -33,7 +24,7 @@ static int digest_event(Hook *h, const Event *e) {
         if (h->digest.events == 1) {
                 h->parcel.first = e->seq;
                 h->first_run = e->run;
-                h->hold_until = boot_usec() + hold_time(h);
+                h->hold_until = hook_boot_usec() + hold_time(h);
                 hook_move_cursor(h, e->seq - 1);
         }
         if (e->run && e->run < h->first_run)
@@ -75,8 +66,8 @@ static int close_digest(Hook *h, bool full, Error *err) {
         if (r < 0)
                 return r;
         if (!full && (running || store_in_transaction(h->world->store)) &&
-            boot_usec() < h->hold_until) {
-                uint64_t left = h->hold_until - boot_usec();
+            hook_boot_usec() < h->hold_until) {
+                uint64_t left = h->hold_until - hook_boot_usec();
 
                 (void) sd_event_source_set_time_relative(h->timer, left < h->hold_until ? left : 0);
                 (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
@@ -102,6 +93,6 @@ int hook_prepare_digest(Hook *h, Error *err) {
         r = digest_portion(h, &page, err);
         if (r < 0)
                 return r;
-        due = h->digest.events > 0 && boot_usec() >= h->hold_until;
+        due = h->digest.events > 0 && hook_boot_usec() >= h->hold_until;
         return r == DIGEST_FULL || end || due ? close_digest(h, r == DIGEST_FULL, err) : HOOK_MORE;
 }

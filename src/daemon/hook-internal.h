@@ -73,7 +73,7 @@ struct Hook {
         char given_up[256];
         int64_t bury_before; /* wall clock, ms */
         uint64_t bury_wait;  /* then the next attempt is due in so many µs; 0: at once */
-        int64_t failure_told_at, refusal_told_at; /* wall clock, ms */
+        uint64_t failure_told_at, refusal_told_at; /* CLOCK_BOOTTIME, µs; 0: not yet */
         sd_event_source *dead_timer; /* runs while nothing more is to be said of dead letters */
         uint64_t dead_untold;        /* of which nothing was said */
         int64_t dead_last;           /* seq of the last one */
@@ -89,6 +89,8 @@ typedef enum HookWork {
 
 /* hook.c */
 
+/* CLOCK_BOOTTIME, µs. */
+uint64_t hook_boot_usec(void);
 /* The state is to be saved. */
 void hook_changed(Hook *h);
 /* There is nothing more to do for now. */

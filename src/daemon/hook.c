@@ -21,6 +21,13 @@
 
 static void advance(Hook *h);
 
+uint64_t hook_boot_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
 void hook_changed(Hook *h) {
         h->unsaved = true;
         h->world->on_changed(h->world->userdata);

@@ -4,11 +4,14 @@
 #include "test.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/rand.h"
@@ -28,6 +31,19 @@ typedef struct Fixture {
         unsigned users; /* so many there have been */
         int fd;         /* bound; refuses what comes until it listens */
 } Fixture;
+
+/* Seconds by which the clocks are off. */
+static int64_t wall_shift, boot_shift;
+
+int clock_gettime(clockid_t clock, struct timespec *ts) {
+        int r = (int) syscall(SYS_clock_gettime, clock, ts);
+
+        if (clock == CLOCK_REALTIME)
+                ts->tv_sec += wall_shift;
+        else if (clock == CLOCK_BOOTTIME)
+                ts->tv_sec += boot_shift;
+        return r;
+}
 
 static void nothing(void *userdata) {
         (void) userdata;
@@ -69,6 +85,7 @@ static int teardown(void **state) {
         Fixture *f = *state;
         char command[64];
 
+        wall_shift = boot_shift = 0;
         (void) close(f->fd);
         http_free(f->world.http);
         store_close(f->world.store);
@@ -487,6 +504,52 @@ static void test_dead_letters_are_told(void **state) {
         hook_free(h);
 }
 
+/* How often the log says so when one more attempt fails. */
+static int said(Fixture *f, Hook *h, const char *what) {
+        int old = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), n = 0;
+        FILE *log = tmpfile();
+        char line[512];
+
+        assert_non_null(log);
+        assert_true(old >= 0 && dup2(fileno(log), STDERR_FILENO) >= 0);
+        if (h->phase == HOOK_WAITING)
+                hook_configure(h, h->config, false); /* tries at once */
+        fail_once(f, h);
+        assert_true(dup2(old, STDERR_FILENO) >= 0);
+        (void) close(old);
+        rewind(log);
+        while (fgets(line, sizeof line, log))
+                n += strstr(line, what) != NULL;
+        (void) fclose(log);
+        return n;
+}
+
+/* Once a day, whatever the wall clock says. */
+static void test_a_failure_is_told_once_a_day(void **state) {
+        static const struct {
+                int64_t hours, shift; /* so much later; the clock is set by so many days */
+                int said;
+        } steps[] = { { 0, 0, 1 }, { 1, 0, 0 }, { 1, -30, 0 }, { 23, 0, 1 },
+                      { 1, 0, 0 }, { 0, 9, 0 }, { 24, 0, 1 } };
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Hook *h;
+
+        append_committed(f, 1);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+        for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+                int n;
+
+                boot_shift += steps[i].hours * 3600;
+                wall_shift += steps[i].hours * 3600 + steps[i].shift * 86400;
+                n = said(f, h, "does not take events");
+                if (n != steps[i].said)
+                        fail_msg("step %zu: said %d times", i, n);
+        }
+        hook_free(h);
+}
+
 /* Called from a timer once a day, each life has one attempt. */
 static void test_once_gives_up_in_the_end(void **state) {
         char *wanted[] = { (char[]){ "user.*" } };
@@ -551,6 +614,7 @@ int main(void) {
                 T(test_a_digest_is_made_anew),
                 T(test_one_failure_gives_up),
                 T(test_dead_letters_are_told),
+                T(test_a_failure_is_told_once_a_day),
                 T(test_once_gives_up_in_the_end),
                 T(test_ten_attempts_of_this_life),
         };
