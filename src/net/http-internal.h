@@ -36,6 +36,7 @@ struct HttpCall {
         char *body;
         size_t body_len, body_size, max_body, headers_len;
         bool status_suffices, head_whole, lost_socket;
+        sd_event_source *late; /* with status_suffices: the body has had its time */
         HttpStop stop;
         char error[CURL_ERROR_SIZE];
 };
@@ -49,6 +50,10 @@ DEFINE_CLEANUP(HttpCall *, http_call_free)
 HttpResult http_call_result(HttpCall *c, CURLcode code, char reason[static HTTP_REASON_SIZE]);
 
 /* ---- the client (http-loop.c) ---- */
+
+/* The status has come, and suffices: the call ends soon, whether its body does or not.  Callbacks of
+ * curl may say so. */
+void http_call_hasten(HttpCall *c);
 
 struct Http {
         sd_event *event;

@@ -19,6 +19,9 @@
 #define HTTP_HOST_CONNECTIONS 64L
 #define HTTP_IDLE_CONNECTIONS 32L
 
+/* What a body that nobody needs is waited for: one that ends keeps its connection. */
+#define HTTP_BODY_PATIENCE USEC_PER_SEC
+
 #define AT_ONCE UINT64_C(0)
 #define NEVER UINT64_MAX
 
@@ -67,30 +70,48 @@ static uint64_t due_in(const Http *h, long timeout_ms) {
 
 /* ---- loop and curl ---- */
 
+static void end_call(HttpCall *call, CURLcode code) {
+        CLEANUP(http_call_freep) HttpCall *c = call;
+        Http *h = c->http;
+        char reason[HTTP_REASON_SIZE];
+        HttpResult res;
+
+        http_call_detach(c);
+        res = http_call_result(c, code, reason);
+        assert(!h->reaping);
+        h->reaping = true;
+        c->on_done(&res, c->userdata);
+        h->reaping = false;
+}
+
 /* Hands out every finished call.  The loop asks curl anew each time, for on_done may have cancelled
  * a call that had finished as well. */
 static void reap(Http *h) {
         CURLMsg *m;
         int left;
 
-        assert(!h->reaping);
-        h->reaping = true;
         while ((m = curl_multi_info_read(h->multi, &left))) {
-                CURLcode code = m->data.result; /* m dies with http_call_detach() */
-                CLEANUP(http_call_freep) HttpCall *c = NULL;
-                char reason[HTTP_REASON_SIZE];
                 void *private = NULL;
-                HttpResult res;
 
                 assert(m->msg == CURLMSG_DONE);
                 (void) curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **) &private);
-                c = private;
-                http_call_detach(c);
-
-                res = http_call_result(c, code, reason);
-                c->on_done(&res, c->userdata);
+                end_call(private, m->data.result);
         }
-        h->reaping = false;
+}
+
+static int on_late(sd_event_source *source, uint64_t usec, void *userdata) {
+        (void) source;
+        (void) usec;
+        end_call(userdata, CURLE_OPERATION_TIMEDOUT);
+        return 0;
+}
+
+void http_call_hasten(HttpCall *c) {
+        if (c->late || sd_event_add_time_relative(c->http->event, &c->late, CLOCK_MONOTONIC,
+                                                  HTTP_BODY_PATIENCE, 0, on_late, c) < 0)
+                return; /* without memory its own time ends it */
+        (void) sd_event_source_set_exit_on_failure(c->late, true);
+        (void) sd_event_source_set_description(c->late, "http-late");
 }
 
 /* When an address does not answer, libcurl 7.88 closes the socket and tries the next address whenever

@@ -28,6 +28,7 @@
 /* ---- one call ---- */
 
 void http_call_detach(HttpCall *c) {
+        c->late = sd_event_source_disable_unref(c->late);
         if (!c->http)
                 return;
         (void) curl_multi_remove_handle(c->http->multi, c->easy);
@@ -101,12 +102,17 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
  * takes a head that was cut for whole.  An interim answer such as 100 has a head of its own. */
 static size_t on_header(char *data, size_t size, size_t n, void *userdata) {
         HttpCall *c = userdata;
+        long status = 0;
 
         assert(size == 1);
         if (n > 5 && memcmp(data, "HTTP/", 5) == 0)
                 c->head_whole = false;
         else if (n > 0 && (*data == '\r' || *data == '\n'))
                 c->head_whole = true;
+        if (c->head_whole && c->status_suffices &&
+            curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+            status >= 200)
+                http_call_hasten(c);
         c->headers_len += n;
         if (c->headers_len > HTTP_HEADERS_MAX) {
                 c->stop = HTTP_STOP_HEADERS;

@@ -86,7 +86,7 @@ typedef struct HttpRequest {
         uint64_t connect_timeout, timeout; /* to be connected; for all of it */
         size_t max_body;                   /* bytes, after unpacking */
         /* The status alone is the answer once the head is whole, whatever becomes of the body: too
-         * long, cut or never ending, it is then what came of it, at most max_body. */
+         * long, cut or not there a second later, it is then what came of it, at most max_body. */
         bool status_suffices;
 } HttpRequest;
 

@@ -586,6 +586,23 @@ def test_a_slow_one_delays_nobody(tmp_path, receiver):
             assert time.monotonic() - begin < 15
 
 
+def endless(request):
+    yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    while True:
+        yield b"1\r\nx\r\n"
+        yield 0.1
+
+
+def test_an_answer_without_end_holds_nothing_up(tmp_path, few):
+    """The status says that the event was taken; what is said beside it is of no interest."""
+    with Receiver(endless) as chatty:
+        roster = hooked(tmp_path, few, chatty, timeout="10min")
+        with roster:
+            chatty.wait(6)
+            wait_until(lambda: webhook(roster)["pending"] == 0)
+            assert seqs(chatty.taken()) == all_seqs(roster)
+
+
 # ---- summed up for people ----
 
 def test_a_mass_change_is_one_message(tmp_path, receiver):

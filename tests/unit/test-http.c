@@ -187,6 +187,25 @@ static void stall(int fd) {
                 (void) usleep(2000);
 }
 
+/* The answer comes long after one that is none yet. */
+static void send_late(int fd) {
+        send_text(fd, "HTTP/1.1 100 Continue\r\n\r\n");
+        (void) sleep(2);
+        send_answer(fd, "", "xx", 2);
+}
+
+/* A body that goes on until the client goes away, or for the length of the test. */
+static void drip(int fd) {
+        static const char chunk[] = "1\r\nx\r\n";
+        char c;
+
+        send_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        while (!atomic_load(&server.stop) && recv(fd, &c, 1, MSG_DONTWAIT) != 0) {
+                send_text(fd, chunk);
+                (void) usleep(20000);
+        }
+}
+
 /* Answers one request.  False: the connection is to be closed. */
 static bool answer(int fd, const char *request) {
         char path[64] = "";
@@ -216,6 +235,10 @@ static bool answer(int fd, const char *request) {
                 send_text(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n01\r\n");
         else if (strcmp(path, "/headers") == 0)
                 send_headers_without_end(fd);
+        else if (strcmp(path, "/late") == 0)
+                send_late(fd);
+        else if (strcmp(path, "/endless") == 0)
+                drip(fd);
         else if (strcmp(path, "/interim") == 0) {
                 send_text(fd, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-Cut: ");
                 return false;
@@ -587,6 +610,54 @@ static void test_status_suffices(void **state) {
                                  (int) s.failure, s.status, s.body_len);
                 assert_false(s.has_reason);
         }
+}
+
+/* Then nobody waits for a body that does not end: not until the call's time is over, nor for max_body.
+ * But for the status, whatever came before it. */
+static void test_a_body_without_end(void **state) {
+        static const char *const paths[] = { "/stall", "/endless", "/late" };
+        Seen s[3] = { 0 };
+        char url[256];
+        Client c;
+
+        (void) state;
+        client_open(&c);
+        for (size_t i = 0; i < 3; i++) {
+                HttpRequest req = request(local(url, sizeof url, "http", paths[i]));
+
+                req.status_suffices = true;
+                req.timeout = 3600 * SECOND;
+                start(&c, &req, &s[i]);
+        }
+        finish(&c, s, 3);
+        for (size_t i = 0; i < 3; i++) {
+                assert_int_equal(s[i].failure, HTTP_ANSWERED);
+                assert_int_equal(s[i].status, 200);
+                assert_memory_equal(s[i].body, i == 0 ? "01" : "xx", 2);
+        }
+        client_close(&c);
+}
+
+/* One that ends is read, so that its connection is used again. */
+static void test_a_connection_is_kept_for_a_status(void **state) {
+        static const char *const paths[] = { "/ok", "/chunked", "/empty", "/ok" };
+        int before = atomic_load(&server.connections);
+        char url[256];
+        Client c;
+
+        (void) state;
+        client_open(&c);
+        for (size_t i = 0; i < 4; i++) {
+                HttpRequest req = request(local(url, sizeof url, "http", paths[i]));
+                Seen s = { 0 };
+
+                req.status_suffices = true;
+                start(&c, &req, &s);
+                finish(&c, &s, 1);
+                assert_int_equal(s.body_len, i == 2 ? 0 : 10);
+        }
+        assert_int_equal(atomic_load(&server.connections) - before, 1);
+        client_close(&c);
 }
 
 /* Without a whole head nothing was answered. */
@@ -1133,6 +1204,8 @@ int main(void) {
                 cmocka_unit_test(test_method_headers_and_body),
                 cmocka_unit_test(test_a_header_with_a_line_break),
                 cmocka_unit_test(test_status_suffices),
+                cmocka_unit_test(test_a_body_without_end),
+                cmocka_unit_test(test_a_connection_is_kept_for_a_status),
                 cmocka_unit_test(test_half_a_status_does_not_suffice),
                 cmocka_unit_test(test_gzip),
                 cmocka_unit_test(test_body_limit),
