@@ -32,6 +32,7 @@ typedef struct Daemon {
         Control *control; /* NULL: it could not be had, or with --once */
         SyncWorld world;
         bool store_failing; /* and said so */
+        bool stopped;       /* by a signal */
         bool once_failed;
 } Daemon;
 

@@ -27,6 +27,8 @@
 #include "daemon/room.h"
 #include "daemon/service.h"
 
+#define DRAIN_MOST USEC_PER_SEC /* who waits for the end is not to wait for a long log */
+
 static void daemon_clear(Daemon *d) {
         control_free(d->control);
         schedule_free(d->schedule);
@@ -150,6 +152,7 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
         log_line(LOG_NOTICE, LOG_ID_STOPPING, NULL, "stopping: %s",
                  si->ssi_signo == SIGTERM ? "told to by SIGTERM" : "interrupted");
         service_stopping();
+        d->stopped = true;
         d->once_failed = true; /* what was asked for was not done */
         return sd_event_exit(d->event, 0);
 }
@@ -298,6 +301,7 @@ static int check_once_names(const Options *o, const Config *config) {
 
 static int run_loop(Daemon *d) {
         Error err = { 0 };
+        uint64_t drain;
         int status, r = webhooks_apply(d->webhooks, d->config, d->keys, &err);
 
         if (r >= 0)
@@ -327,7 +331,8 @@ static int run_loop(Daemon *d) {
         (void) batch_flush(d->batch, NULL);
         if (!webhooks_save(d->webhooks)) /* they will tell again what is told */
                 d->once_failed = true;
-        if (status != EXIT_DATABASE_REFUSED && !deliver_drain(d->deliver))
+        drain = d->options->once && !d->stopped ? UINT64_MAX : DRAIN_MOST;
+        if (status != EXIT_DATABASE_REFUSED && !deliver_drain(d->deliver, drain))
                 d->once_failed = true;
         if (d->options->once && status != EXIT_DATABASE_REFUSED && !webhooks_all_told(d->webhooks))
                 d->once_failed = true;

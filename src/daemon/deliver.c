@@ -193,7 +193,15 @@ void deliver_poke(Deliver *d) {
         }
 }
 
-bool deliver_drain(Deliver *d) {
+static uint64_t now_usec(void) {
+        struct timespec ts;
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+bool deliver_drain(Deliver *d, uint64_t most) {
+        uint64_t begin = now_usec();
         bool all = true;
 
         for (size_t i = 0; i < d->n; i++) {
@@ -201,7 +209,8 @@ bool deliver_drain(Deliver *d) {
 
                 do
                         p = tell_portion(&d->readers[i]);
-                while (p == PORTION_TOLD);
+                while (p == PORTION_TOLD && now_usec() - begin < most);
+                (void) save_cursor(&d->readers[i], NULL); /* else some are told twice */
                 all = all && p == PORTION_EMPTY;
         }
         return all;

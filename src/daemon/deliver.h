@@ -22,6 +22,7 @@ void deliver_set_minimal(Deliver *d, bool minimal);
 /* There may be new events. */
 void deliver_poke(Deliver *d);
 
-/* Tells what is due and can be told now, without the loop; for the end of the program.  Returns
- * whether all has been told. */
-bool deliver_drain(Deliver *d);
+/* Tells what is due and can be told now, without the loop; for the end of the program.  After most
+ * microseconds it begins nothing more: the rest is told by the next one.  Returns whether all has been
+ * told. */
+bool deliver_drain(Deliver *d, uint64_t most);

@@ -251,6 +251,21 @@ static void test_cursor_is_saved_between_transactions(void **state) {
         store_rollback(f->store);
 }
 
+/* The end of the program is not held up by a long log, and tells nothing twice. */
+static void test_the_end_is_bounded(void **state) {
+        Fixture *f = *state;
+        Error err = { 0 };
+
+        append_committed(f, 0, 1500);
+        assert_ok(deliver_new(f->event, f->store, &f->deliver, &err), err);
+        assert_false(deliver_drain(f->deliver, 0));
+        assert_in_range(told(f), 1, 200);
+        assert_int_equal(saved(f), told(f));
+        assert_true(deliver_drain(f->deliver, UINT64_MAX));
+        assert_int_equal(told(f), 1500);
+        assert_int_equal(saved(f), 1500);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -260,6 +275,7 @@ int main(void) {
                 T(test_what_is_undone_is_not_told),
                 T(test_cursor_that_cannot_be_saved),
                 T(test_cursor_is_saved_between_transactions),
+                T(test_the_end_is_bounded),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
