@@ -41,7 +41,8 @@ struct Hook {
         bool unsaved;     /* it has changed since it was saved */
 
         HookPhase phase;
-        bool poked; /* the step is due */
+        bool poked;         /* the step is due */
+        bool awaits_commit; /* there is something to do that an open transaction is in the way of */
         PortionSource step;
         sd_event_source *timer;
         HttpCall *call;
@@ -84,7 +85,7 @@ typedef enum HookWork {
         HOOK_NOTHING, /* all is told */
         HOOK_READY,   /* the parcel can be sent */
         HOOK_MORE,    /* go on reading in the next turn */
-        HOOK_LATER,   /* a poke or the timer comes */
+        HOOK_LATER,   /* the timer, or the end of the open transaction comes */
 } HookWork;
 
 /* hook.c */

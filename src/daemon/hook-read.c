@@ -364,7 +364,8 @@ int hook_bury_some(Hook *h, Error *err) {
         size_t n;
         int r;
 
-        if (store_in_transaction(h->world->store))
+        h->awaits_commit = store_in_transaction(h->world->store);
+        if (h->awaits_commit)
                 return HOOK_LATER;
         r = hook_read_portion(h, h->state.cursor, h->bury_before ? 0 : h->parcel.upto, HOOK_PORTION,
                               &page, err);

@@ -165,7 +165,8 @@ static int prepare_users(Hook *h, char **ret_body, Error *err) {
 int hook_repeat_prepare(Hook *h, char **ret_body, Error *err) {
         int r = HOOK_MORE;
 
-        if (store_in_transaction(h->world->store))
+        h->awaits_commit = store_in_transaction(h->world->store);
+        if (h->awaits_commit)
                 return HOOK_LATER;
         if (h->repeat_row < 0) {
                 r = prepare_accounts(h, ret_body, err);

@@ -206,6 +206,18 @@ static void advance(Hook *h) {
                 hook_read_ahead(h);
 }
 
+/* A run that is fast has a transaction open in nearly every turn.  Once the loop has ended it is too
+ * late for requests. */
+void hook_committed(Hook *h) {
+        bool at_once = h->awaits_commit && sd_event_get_state(h->world->event) != SD_EVENT_FINISHED;
+
+        h->awaits_commit = false;
+        if (at_once)
+                advance(h);
+        else
+                hook_poke(h);
+}
+
 static int on_step(void *userdata) {
         Hook *h = userdata;
 

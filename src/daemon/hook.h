@@ -40,6 +40,9 @@ void hook_configure(Hook *h, const WebhookConfig *config, bool minimal);
 /* There may be something to do. */
 void hook_poke(Hook *h);
 
+/* A transaction has ended: likewise; and what waits for that is done before the next one begins. */
+void hook_committed(Hook *h);
+
 /* Events were deleted: what was read, but is in no request under way, is read anew. */
 void hook_reread(Hook *h);
 

@@ -303,7 +303,7 @@ void webhooks_poke(Webhooks *w) {
         if (w->save_overdue && !store_in_transaction(w->world.store))
                 (void) save_now(w);
         for (size_t i = 0; i < w->n; i++)
-                hook_poke(w->hooks[i]);
+                hook_committed(w->hooks[i]);
 }
 
 void webhooks_reread(Webhooks *w) {

@@ -156,6 +156,14 @@ static bool is_told(Fixture *f) {
         return client >= 0;
 }
 
+static int64_t dead_letters(Fixture *f) {
+        int64_t n = -1;
+        Error err = { 0 };
+
+        assert_ok(store_dead_letters_count(f->world.store, "webhook:ops", &n, &err), err);
+        return n;
+}
+
 static void wait_for_phase(Fixture *f, const Hook *h, HookPhase phase) {
         for (int i = 0; i < 1000 && h->phase != phase; i++)
                 assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
@@ -345,6 +353,57 @@ static void test_others_have_their_turn(void **state) {
         hook_free(h);
 }
 
+/* Nor does it starve itself while somebody goes on writing, who begins a transaction as soon as one is
+ * committed. */
+static void commit_and_go_on(Fixture *f, Hook *h) {
+        Error err = { 0 };
+
+        assert_ok(store_commit(f->world.store, &err), err);
+        hook_committed(h);
+        assert_ok(store_begin(f->world.store, &err), err);
+        for (int i = 0; i < 3; i++)
+                assert_true(sd_event_run(f->world.event, 0) >= 0);
+}
+
+static void test_given_up_while_transactions_are_open(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        Hook *h;
+
+        append_committed(f, 300);
+        assert_ok(store_begin(f->world.store, &err), err);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+        h->phase = HOOK_BURYING;
+        h->bury_before = time_now_ms();
+        for (int i = 0; i < 6 && h->phase == HOOK_BURYING; i++)
+                commit_and_go_on(f, h);
+        assert_int_not_equal(h->phase, HOOK_BURYING);
+        assert_int_equal(h->state.cursor, 300);
+        hook_free(h);
+        store_rollback(f->world.store);
+        assert_int_equal(dead_letters(f), 300);
+}
+
+static void test_a_round_while_transactions_are_open(void **state) {
+        char *wanted[] = { (char[]){ "user.suspended" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        Hook *h;
+
+        assert_ok(store_begin(f->world.store, &err), err);
+        h = new_hook(f, &config, wanted, WEBHOOK_ALERTMANAGER);
+        assert_true(sd_event_run(f->world.event, 0) >= 0);
+        assert_true(h->repeat_due);
+        for (int i = 0; i < 3 && h->repeat_due; i++)
+                commit_and_go_on(f, h);
+        assert_false(h->repeat_due); /* nobody is suspended */
+        hook_free(h);
+        store_rollback(f->world.store);
+}
+
 /* ---- what is deleted ---- */
 
 static void delete_event(Fixture *f, int64_t seq) {
@@ -438,14 +497,6 @@ static void fail_once(Fixture *f, Hook *h) {
         for (int i = 0; i < 1000 && !has_failed(h, attempts); i++)
                 assert_true(sd_event_run(f->world.event, 100 * USEC_PER_MSEC) >= 0);
         assert_int_equal(h->state.attempts, attempts);
-}
-
-static int64_t dead_letters(Fixture *f) {
-        int64_t n = -1;
-        Error err = { 0 };
-
-        assert_ok(store_dead_letters_count(f->world.store, "webhook:ops", &n, &err), err);
-        return n;
 }
 
 static void test_one_failure_gives_up(void **state) {
@@ -610,6 +661,8 @@ int main(void) {
                 T(test_told_of_a_renamed_account),
                 T(test_a_round_that_cannot_be_read),
                 T(test_others_have_their_turn),
+                T(test_given_up_while_transactions_are_open),
+                T(test_a_round_while_transactions_are_open),
                 T(test_what_was_read_ahead_is_read_anew),
                 T(test_a_digest_is_made_anew),
                 T(test_one_failure_gives_up),
