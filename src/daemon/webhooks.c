@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "base/timefmt.h"
 #include "base/timespan.h"
 #include "daemon/hook.h"
@@ -224,6 +225,24 @@ static Hook *find(const Webhooks *w, const char *name) {
         return NULL;
 }
 
+static int retire(const Webhooks *w, const char *sink, Error *err) {
+        const char *name = sink + strlen(SINK_PREFIX);
+        int64_t cursor = 0, left = 0;
+        int r = store_cursor_open(w->world.store, sink, 0, &cursor, err);
+
+        if (r >= 0)
+                r = store_events_pending(w->world.store, cursor, &left, err);
+        if (r >= 0)
+                r = store_sink_retire(w->world.store, sink, time_now_ms(), err);
+        if (r >= 0 && left > 0)
+                log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_REMOVED, name,
+                            "webhook %s is configured no more: up to %" PRId64
+                            " event%s from seq %" PRId64 " on will not be delivered to it, unless "
+                            "its section comes back within 30 days",
+                            name, left, text_plural(left), cursor + 1);
+        return r;
+}
+
 /* Those of the store that config does not name; also those of an earlier life of the process. */
 static void retire_others(Webhooks *w) {
         char **sinks = NULL;
@@ -233,7 +252,7 @@ static void retire_others(Webhooks *w) {
 
         for (size_t i = 0; i < n && r >= 0; i++)
                 if (!find(w, sinks[i] + strlen(SINK_PREFIX)))
-                        r = store_sink_retire(w->world.store, sinks[i], time_now_ms(), &err);
+                        r = retire(w, sinks[i], &err);
         names_free(sinks, n);
         if (r < 0)
                 log_line(LOG_WARNING, LOG_ID_STORE_FAILED, NULL,

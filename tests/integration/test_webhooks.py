@@ -16,6 +16,7 @@ import subprocess
 import time
 
 import pytest
+import rosterctl
 from emulator import Emulator
 from receiver import Receiver, answer
 from rosterd import Rosterd, wait_until
@@ -517,6 +518,43 @@ def test_a_removed_webhook_keeps_its_cursor(tmp_path, few, receiver):
     roster.write_config()
     roster.once()
     assert len(receiver.taken()) == 7
+
+
+def test_what_waits_for_a_removed_webhook_is_told(tmp_path, few, receiver):
+    """A renamed section is another webhook; what the old one has yet to take is not lost in silence."""
+    told = "webhook ops is configured no more: up to 6 events from seq 1 on will not be delivered"
+    with Receiver(lambda r: answer(503)) as failing:
+        roster = hooked(tmp_path, few, failing)
+        with roster:
+            failing.wait(1)
+            roster.wait_line("baseline taken")
+            roster.webhooks = {"new": {"url": receiver.url}}
+            roster.write_config()
+            roster.send_signal(signal.SIGHUP)
+            roster.wait_line(told)
+            wait_until(lambda: roster.sql("SELECT webhook FROM webhooks") == [{"webhook": "new"}])
+            assert receiver.taken() == []
+            assert rosterctl.run("--config", roster.config, "webhooks", "replay", "new", "--from",
+                                 "1").returncode == 0
+            receiver.wait(6)
+            roster.webhooks = {}
+            roster.write_config()
+            wait_until(lambda: webhook(roster, "new")["pending"] == 0)
+            roster.send_signal(signal.SIGHUP)
+            roster.wait_line("configuration reloaded", count=2)
+        assert seqs(receiver.taken()) == all_seqs(roster) == [1, 2, 3, 4, 5, 6]
+        assert sum("is configured no more" in line for line in roster.lines) == 1
+
+
+def test_what_waits_for_a_webhook_that_is_gone_at_the_start_is_told(tmp_path, few):
+    with Receiver(lambda r: answer(503)) as failing:
+        roster = hooked(tmp_path, few, failing)
+        roster.once(status=1)
+    del roster.webhooks["ops"]
+    roster.write_config()
+    assert sum("webhook ops is configured no more: up to 6 events from" in line
+               for line in roster.once()) == 1
+    assert not any("is configured no more" in line for line in roster.once())
 
 
 def test_a_changed_section_goes_on_from_its_cursor(tmp_path, few):
