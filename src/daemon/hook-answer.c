@@ -15,7 +15,7 @@
 
 void hook_forget_failures(Hook *h) {
         h->state.attempts = 0;
-        h->failures = 0;
+        h->failures = h->paused = 0;
         h->state.failing_since = h->state.next_attempt_at = TIME_NONE;
         h->failure_told_at = 0;
 }
@@ -85,10 +85,16 @@ static void count_failure(Hook *h, int64_t now, int64_t patience) {
         else if (late > most) {
                 h->state.failing_since += late - most;
                 h->failures = 0;
+                h->paused = late - most;
+                h->paused_until = now;
         }
         if (h->state.failing_since > now)
                 h->state.failing_since = now;
         h->failures++;
+}
+
+bool hook_waited_by(const Hook *h, int64_t time, int64_t then) {
+        return time + (time < h->paused_until ? h->paused : 0) <= then;
 }
 
 /* It has failed for as long as it may, and the events are as old.  With --once a life has one
@@ -97,7 +103,8 @@ static bool is_given_up(const Hook *h, int64_t now, int64_t patience) {
         int64_t attempts = h->world->once ? h->state.attempts : h->failures;
 
         return !h->repeating && attempts >= attempts_needed(h) &&
-               now - h->state.failing_since >= patience && now - h->parcel.newest >= patience;
+               now - h->state.failing_since >= patience &&
+               hook_waited_by(h, h->parcel.newest, now - patience);
 }
 
 /* Gives the parcel up, and what was told before that time (0: nothing more). */

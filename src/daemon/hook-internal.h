@@ -39,6 +39,8 @@ struct Hook {
         SinkState state;
         int64_t failures; /* in a row, of this life, without a long pause between them */
         bool unsaved;     /* it has changed since it was saved */
+        /* The latest pause: how much of it does not count, and its end; wall clock, ms. */
+        int64_t paused, paused_until;
 
         HookPhase phase;
         bool poked;         /* the step is due */
@@ -111,6 +113,9 @@ void hook_forget_failures(Hook *h);
 /* Says in the log how many events were given up: at once, but for the rest of a minute only at its
  * end, or when the webhook is closed. */
 void hook_tell_dead(Hook *h);
+/* Whether what was told at that time had been waiting by then; a pause in which nobody tried makes
+ * nothing older.  Wall clock, ms. */
+bool hook_waited_by(const Hook *h, int64_t time, int64_t then);
 int hook_answer_open(Hook *h);
 void hook_answer_close(Hook *h);
 

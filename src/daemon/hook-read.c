@@ -333,8 +333,9 @@ int hook_render(Hook *h, char **ret_body, char id[static WEBHOOK_ID_SIZE], Error
 static size_t count_given_up(const Hook *h, const EventPage *page) {
         size_t n = 0;
 
-        while (n < page->n && (page->events[n]->seq <= h->parcel.upto ||
-                               (h->bury_before && page->events[n]->time <= h->bury_before)))
+        while (n < page->n &&
+               (page->events[n]->seq <= h->parcel.upto ||
+                (h->bury_before && hook_waited_by(h, page->events[n]->time, h->bury_before))))
                 n++;
         return n;
 }

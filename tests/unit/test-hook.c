@@ -94,9 +94,9 @@ static int teardown(void **state) {
         return system(command);
 }
 
-static void append_about(Fixture *f, EventKind kind, char *user) {
+static void append_about(Fixture *f, EventKind kind, char *user, int64_t age) {
         char id[EVENT_ID_SIZE];
-        Event e = { .kind = kind, .time = time_now_ms() - 99 * DAY, .user_id = user };
+        Event e = { .kind = kind, .time = time_now_ms() - age, .user_id = user };
         Error err = { 0 };
 
         random_event_id(id);
@@ -110,7 +110,7 @@ static void append(Fixture *f, int n) {
 
         for (int i = 0; i < n; i++) {
                 (void) snprintf(user, sizeof user, "u%u", f->users++);
-                append_about(f, EVENT_USER_SUSPENDED, user);
+                append_about(f, EVENT_USER_SUSPENDED, user, 99 * DAY);
         }
 }
 
@@ -231,11 +231,11 @@ static void test_a_digest_tells_of_nobody_twice(void **state) {
         Hook *h;
 
         assert_ok(store_begin(f->world.store, &err), err);
-        append_about(f, EVENT_USER_ADDED, (char[]){ "ana" });
-        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" });
-        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "bo" });
-        append_about(f, EVENT_USER_REINSTATED, (char[]){ "ana" });
-        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" });
+        append_about(f, EVENT_USER_ADDED, (char[]){ "ana" }, 0);
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" }, 0);
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "bo" }, 0);
+        append_about(f, EVENT_USER_REINSTATED, (char[]){ "ana" }, 0);
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" }, 0);
         assert_ok(store_commit(f->world.store, &err), err);
         assert_ok(store_begin(f->world.store, &err), err); /* a run goes on */
         h = new_hook(f, &config, wanted, WEBHOOK_SLACK);
@@ -650,6 +650,39 @@ static void test_ten_attempts_of_this_life(void **state) {
         hook_free(h);
 }
 
+static void set_clock(Fixture *f, Hook *h, int64_t by) {
+        wall_shift += by / 1000;
+        fail_once(f, h);
+        hook_configure(h, h->config, false); /* tries at once */
+}
+
+/* The receiver is dead for days when the clock is set: that makes no event older. */
+static void test_a_clock_set_forward_gives_nothing_up(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        int times = 0;
+        Hook *h;
+
+        assert_ok(store_begin(f->world.store, &err), err);
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" }, HOUR);
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "bo" }, HOUR);
+        assert_ok(store_commit(f->world.store, &err), err);
+        leave(f, 50, 3 * DAY + HOUR, 0);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+        set_clock(f, h, 0);
+        set_clock(f, h, 400 * DAY);
+        for (int i = 0; i < 12; i++)
+                set_clock(f, h, 0);
+        assert_int_equal(dead_letters(f), 0);
+        while (dead_letters(f) == 0 && times++ < 20) /* time goes on */
+                set_clock(f, h, 7 * HOUR);
+        assert_in_range(times, 8, 11);
+        assert_int_equal(dead_letters(f), 2);
+        hook_free(h);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -670,6 +703,7 @@ int main(void) {
                 T(test_a_failure_is_told_once_a_day),
                 T(test_once_gives_up_in_the_end),
                 T(test_ten_attempts_of_this_life),
+                T(test_a_clock_set_forward_gives_nothing_up),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
