@@ -274,6 +274,11 @@ class Image:
         return left
 
 
+def without_marks(users):
+    """Where there was nothing to recognise anybody by, no marks are made: the next life makes them."""
+    return [(user_id, listed, row) for user_id, listed, _, row in users]
+
+
 def check_delivered(ledger, image, after=0):
     """Each webhook has taken every event later than `after`, in order, and nothing else; and no
     cursor has passed an event that was not taken."""

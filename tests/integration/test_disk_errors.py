@@ -9,7 +9,7 @@ import os
 
 import pytest
 from crash import (Image, Phase, Scenario, check_reached, ledger, points,  # noqa: F401
-                   read_steps, seeded, server)
+                   read_steps, seeded, server, without_marks)
 from emulator import Emulator
 from powercut import Keep
 from test_power_cut import Recording, record_change
@@ -30,7 +30,11 @@ def check_honest(phase, lines):
     s = phase.scenario
     if s.status == 0:
         image = phase.image()
-        assert image.stories() == phase.stories and image.users() == phase.users
+        assert image.stories() == phase.stories
+        users, wanted = image.users(), phase.users
+        if any("every user will be read anew at each run" in line for line in lines):  # the key
+            users, wanted = without_marks(users), without_marks(wanted)
+        assert users == wanted
         assert image.tables["run_data"][-1]["outcome"] == "complete"
         assert image.cursors["ops"] == image.cursors["bulk"] == image.events[-1]["seq"]
     else:

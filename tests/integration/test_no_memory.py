@@ -12,7 +12,7 @@ import time
 
 import pytest
 import rosterctl
-from crash import SANITIZED, Image, Ledger, Phase, Scenario, ledger, server  # noqa: F401
+from crash import SANITIZED, Image, Ledger, Phase, Scenario, ledger, server, without_marks  # noqa: F401
 from emulator import Emulator
 from receiver import Receiver, answer
 
@@ -48,11 +48,6 @@ def starved(phase, tmp_path, **settings):
         return phase.disturbed(), int(told.read_text())
     finally:
         phase.scenario.env = {}
-
-
-def without_marks(users):
-    """Where there was no memory to recognise anybody by, no marks are made: the next life makes them."""
-    return [(user_id, listed, row) for user_id, listed, _, row in users]
 
 
 def check_honest(phase):
