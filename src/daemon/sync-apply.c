@@ -237,16 +237,24 @@ static int apply_known(Sync *s, StoredUser *old, User *u, RecordMark mark, bool 
         return update_user(s, old, u, mark, former, err);
 }
 
-/* The record names somebody and cannot be read further: whatever is known of that person stays. */
+/* The record names somebody and cannot be read further: whatever is known of that person stays, but who
+ * is on the listing is not missing. */
 static int apply_unreadable(Sync *s, const User *u, const Error *why, Error *err) {
         CLEANUP(stored_user_clearp) StoredUser old = { 0 };
-        int r = store_user_find(s->world->store, s->key, user_get(u, USER_FIELD_USER_ID), 0, &old,
-                                err);
+        int r = batch_write_quietly(s->world->batch, err);
 
+        if (r >= 0)
+                r = store_user_find(s->world->store, s->key, user_get(u, USER_FIELD_USER_ID), 0,
+                                    &old, err);
         if (r < 0)
                 return r;
-        if (r == STORE_LISTED && idset_add(&s->seen, (uint64_t) old.row) < 0)
-                return error_set(err, -ENOMEM, "out of memory");
+        if (r == STORE_LISTED) {
+                if (idset_add(&s->seen, (uint64_t) old.row) < 0)
+                        return error_set(err, -ENOMEM, "out of memory");
+                r = confirm_user(s, &old, (RecordMark){ 0 }, err);
+                if (r < 0)
+                        return r;
+        }
         if (s->skipped++ == 0)
                 (void) snprintf(s->skipped_why, sizeof s->skipped_why, "user %.40s: %.100s",
                                 user_get(u, USER_FIELD_USER_ID), why->msg);

@@ -210,6 +210,23 @@ def test_missing_listings(roster, chime):
     assert kinds(roster.events(seq)) == [("user.removed", stays)]
 
 
+def test_a_record_that_cannot_be_read_ends_what_was_missing(roster, chime):
+    roster.accounts["acme"]["missing_listings"] = 2
+    roster.write_config()
+    roster.once()
+    user = chime.get_user(ids(chime, 1)[0])
+    chime.delete_users([user["UserId"]])
+    seq = roster.last_seq()
+    roster.once()
+    chime.add_user(dict(user, PrimaryEmail=5))
+    roster.once()
+    chime.delete_users([user["UserId"]])
+    roster.once()
+    assert roster.events(seq) == []
+    roster.once()
+    assert kinds(roster.events(seq)) == [("user.removed", user["UserId"])]
+
+
 def test_a_new_filter_is_a_new_baseline(roster, chime):
     chime.patch_users({"UserType": "PrivateUser", "UserRegistrationStatus": "Registered"}, count=450)
     chime.patch_users({"UserType": "SharedDevice"}, count=50)
