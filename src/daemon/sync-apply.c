@@ -249,8 +249,11 @@ static int apply_unreadable(Sync *s, const User *u, const Error *why, Error *err
         if (r < 0)
                 return r;
         if (r == STORE_LISTED) {
-                if (idset_add(&s->seen, (uint64_t) old.row) < 0)
+                r = idset_add(&s->seen, (uint64_t) old.row);
+                if (r < 0)
                         return error_set(err, -ENOMEM, "out of memory");
+                if (r == IDSET_ADDED)
+                        s->pages_without_news = 0;
                 r = confirm_user(s, &old, (RecordMark){ 0 }, err);
                 if (r < 0)
                         return r;

@@ -296,6 +296,16 @@ def test_a_record_that_cannot_be_read_leaves_its_user_alone(based, chime, patch)
     assert "yesterday" not in "\n".join(lines)
 
 
+def test_many_pages_of_records_that_cannot_be_read_are_a_listing(based, chime):
+    chime.generate(560)
+    based.accounts["acme"]["max_results"] = 1
+    based.write_config()
+    based.once()
+    chime.patch_users({"DisplayName": 42}, count=1005)
+    based.once()
+    assert (based.run_rows()[-1]["users"], based.account()["last_error"]) == (1010, None)
+
+
 def test_invalid_utf8_in_a_name(based, chime):
     before, seq = based.users(), based.last_seq()
     chime.fault("invalid_utf8", page=2, times="always")
