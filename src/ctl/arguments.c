@@ -54,23 +54,35 @@ static int by_letter(const Option *list, size_t n, int letter, int base) {
         return '?';
 }
 
+/* A letter may stand among others, in an argument that getopt has not done with. */
 static int wrong_option(const Table *t, char *const argv[], int c, const char *command,
                         Error *err) {
-        const char *given = argv[optind - 1], *meant = NULL;
+        const char *sep = command ? " " : "", *meant = NULL;
+        bool letter = optopt != 0 && optopt < OPT_GENERAL;
         char name[64];
 
+        if (!command)
+                command = "";
+        if (letter)
+                (void) snprintf(name, sizeof name, "-%c",
+                                optopt > ' ' && optopt <= '~' ? optopt : '?');
+        else
+                (void) snprintf(name, sizeof name, "%.*s", (int) strcspn(argv[optind - 1], "="),
+                                argv[optind - 1]);
         if (c == ':')
                 return error_set(err, E_USAGE,
-                                 "%.60s needs an argument; see 'rosterctl%s%s --help'", given,
-                                 command ? " " : "", command ? command : "");
-        (void) snprintf(name, sizeof name, "%s", given);
-        name[strcspn(name, "=")] = '\0';
-        if (strncmp(name, "--", 2) == 0)
+                                 "%.60s needs an argument; see 'rosterctl%s%s --help'", name, sep,
+                                 command);
+        if (optopt >= OPT_GENERAL)
+                return error_set(err, E_USAGE,
+                                 "%.60s takes no argument; see 'rosterctl%s%s --help'", name, sep,
+                                 command);
+        if (!letter)
                 meant = text_did_you_mean(name + 2, t->names, t->n);
         return error_set(err, E_USAGE,
                          "'%.60s' is no option here%s%s%s; see 'rosterctl%s%s --help'", name,
                          meant ? ", did you mean --" : "", meant ? meant : "", meant ? "?" : "",
-                         command ? " " : "", command ? command : "");
+                         sep, command);
 }
 
 static int set_format(Ctl *c, const char *word, Error *err) {

@@ -171,6 +171,11 @@ def test_wrong_command_lines(ctl):
     assert "did you mean users?" in ctl.fails(2, "usres")
     assert "did you mean --format?" in ctl.fails(2, "users", "--formt", "csv")
     assert "needs an argument" in ctl.fails(2, "users", "--format")
+    assert "--former takes no argument" in ctl.fails(2, "users", "--former=yes")
+    for args in (("-zq", "users"), ("users", "-z"), ("events", "-Fz"), ("events", "-F", "-zq")):
+        assert "'-z' is no option" in ctl.fails(2, *args)
+    assert "'-?' is no option" in ctl.fails(2, "users", "-é")
+    assert "-n needs an argument" in ctl.fails(2, "events", "-Fn")
     assert "no format 'xml'" in ctl.fails(2, "users", "--format", "xml")
     assert "needs EMAIL|USER_ID" in ctl.fails(2, "show")
     assert "one argument too many" in ctl.fails(2, "show", "a", "b")
