@@ -65,7 +65,10 @@ void sync_fail(Sync *s, const Error *why) {
         s->finished = true;
         s->waits = false;
         s->result.outcome = RUN_FAILED;
-        s->result.error = *why;
+        s->result.error.code = why->code;
+        /* it may be cut within a character, and goes into columns and events */
+        (void) text_clean(s->result.error.msg, sizeof s->result.error.msg, why->msg,
+                          strlen(why->msg));
         if (s->call)
                 http_cancel(take_ptr(s->call));
         if (s->asked)

@@ -215,6 +215,21 @@ def test_expired_session_and_no_other_keys(roster, chime, aws):
     assert len(chime.log()) == 1 and len(aws.seen("AssumeRole")) == 2
 
 
+def test_errors_are_cut_between_characters(roster, chime, aws):
+    """Why there are no other keys is shown as far as there is room."""
+    roster.accounts = {"acme": NO_KEYS}
+    roster.write_config()
+    roster.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = aws.url + "/container"
+    chime.fault("expired_session", times="always")
+    for length in (21, 22):
+        aws.requests.clear()
+        aws.hook = lambda request, words="x" * length + " " + "y" * 40: (
+            (400, {}, words) if len(aws.requests) > 1 else None)
+        roster.once(status=1)
+        error = roster.run_rows()[-1]["error"]
+        assert "(the container's credentials: it answered 400: xxx" in error
+
+
 def test_keys_that_were_rotated(roster, chime, tmp_path):
     """A helper's keys say no expiry: what tells that they are over is the service."""
     def rotate(access_key):
