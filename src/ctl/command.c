@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 /* In the order of the help. */
 const Command *const commands[] = {
         &command_status, &command_users,  &command_show,   &command_events,   &command_runs,
@@ -72,14 +74,17 @@ static int run(Ctl *c, int argc, char *argv[], Error *err) {
 int commands_run(int argc, char *argv[]) {
         Ctl c;
         Error err = { 0 };
+        char clean[sizeof err.msg];
         int r;
 
         ctl_init(&c);
         r = run(&c, argc, argv, &err);
         ctl_clear(&c);
         if (r < 0) {
-                fprintf(stderr, "rosterctl: %s%s\n", err.msg,
-                        *err.msg && err.msg[strlen(err.msg) - 1] == '?' ? "" : ".");
+                /* it may quote what comes from outside */
+                (void) text_clean(clean, sizeof clean, err.msg, strlen(err.msg));
+                fprintf(stderr, "rosterctl: %s%s\n", clean,
+                        *clean && clean[strlen(clean) - 1] == '?' ? "" : ".");
                 r = ctl_exit_status(r);
         }
         return r;

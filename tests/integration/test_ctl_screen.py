@@ -34,11 +34,12 @@ def told(tmp_path_factory):
     with Emulator(users=120) as chime:
         roster = Rosterd(folder, chime)
         roster.once()
-        people = chime.users(limit=6)
+        people = chime.users(limit=7)
         names = ["田中さくら", "Ana Pérez", "Игорь", "cafe\u0301 x", "evil\x1b[2Jname\nline", "Z" * 300]
         for number, (user, name) in enumerate(zip(people, names)):
             chime.patch_user(user["UserId"], DisplayName=name, UserRegistrationStatus="Suspended",
                              PrimaryEmail=f"person{number}@example.com")
+        chime.patch_user(people[6]["UserId"], PrimaryEmail="evil\x1b[2J@example.com")
         roster.once()
         roster.people = [user["UserId"] for user in people]
         yield roster
@@ -109,6 +110,7 @@ def test_nothing_from_outside_reaches_the_terminal_raw(ctl):
         args = [command, *(["-e"] if command == "users" else []), "person4@example.com"]
         for text in (ctl.screen(*args, columns=200, env=PLAIN), ctl.ok(*args)):
             assert "\x1b" not in text and "evil?[2Jname line" in text
+    assert "did you mean evil?[2J@example.com?" in ctl.fails(1, "show", "evil@example.com")
 
 
 def test_colour_only_on_a_terminal_and_not_with_no_color(ctl):
