@@ -132,12 +132,12 @@ char *text_clean(char *out, size_t size, const char *in, size_t len) {
         return out;
 }
 
-/* Levenshtein distance of short words, case folded for ASCII; large for long ones. */
+/* Levenshtein distance of short words, case folded for ASCII; of long ones, none that would do. */
 static size_t distance(const char *a, const char *b) {
         size_t row[64], la = strlen(a), lb = strlen(b);
 
         if (la >= 64 || lb >= 64)
-                return 64;
+                return SIZE_MAX;
         for (size_t j = 0; j <= lb; j++)
                 row[j] = j;
         for (size_t i = 1; i <= la; i++) {

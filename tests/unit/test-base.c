@@ -242,6 +242,7 @@ static void test_clean(void **state) {
 
 static void test_did_you_mean(void **state) {
         static const char *const names[] = { "interval", "endpoint", "account_id" };
+        char big[300];
 
         (void) state;
         assert_string_equal(text_did_you_mean("intervall", names, 3), "interval");
@@ -249,6 +250,9 @@ static void test_did_you_mean(void **state) {
         assert_string_equal(text_did_you_mean("accountid", names, 3), "account_id");
         assert_null(text_did_you_mean("colour", names, 3));
         assert_null(text_did_you_mean("", names, 3));
+        memset(big, 'x', sizeof big - 1);
+        big[sizeof big - 1] = '\0';
+        assert_null(text_did_you_mean(big, names, 3));
 }
 
 static void test_idset(void **state) {
