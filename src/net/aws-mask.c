@@ -36,18 +36,18 @@ typedef struct Context {
 
 /* How much of a word is shown; the rest is masked. */
 static size_t shown_length(const char *word, size_t len, size_t longest, const Context *c) {
-        const char *sep = memchr(word, '=', len);
-
-        if (!sep)
-                sep = memchr(word, ':', len);
         if (len > 4 && memcmp(word, "arn:", 4) == 0)
                 return len;
         if (has_login(word, len))
                 return 0;
-        if (sep && (size_t) (sep - word) > AWS_WORD_SHOWN) /* "key" stands in many a token, too */
-                return 0;
-        if (sep && (sep == word ? c->named : announces_secret(word, (size_t) (sep - word))))
-                return (size_t) (sep - word) + 1;
+        for (size_t at = 0; at < len; at++) {
+                if (word[at] != '=' && word[at] != ':')
+                        continue;
+                if (at > AWS_WORD_SHOWN) /* "key" stands in many a token, too */
+                        return 0;
+                if (at == 0 ? c->named : announces_secret(word, at))
+                        return at + 1;
+        }
         return c->announced || len > longest ? 0 : len;
 }
 

@@ -467,6 +467,8 @@ static const struct {
           "{\"password\":\"…\",\"token\":…,\"n\":1}" },
         { "password = abc pwd : 'd' x : y", "password = … pwd : '…' x : y" },
         { "at https://u:pw@vault and https://vault", "at … and https://vault" },
+        { "GET /x?u=me&token=abc", "GET /x?u=me&token=…" },
+        { "x=1:key:abc=def a:b=c", "x=1:key:… a:b=c" },
         { "the secret is out: abc", "the secret is out: abc" },
         { "arn:aws:iam::123456789012:role/long-name-of-a-role", "arn:aws:iam::123456789012:role/"
                                                                 "long-name-of-a-role" },
