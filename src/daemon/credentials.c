@@ -38,6 +38,7 @@ struct Identity {
         char provider[64];    /* of the keys at hand */
         uint64_t tried_ahead; /* the last renewal ahead of time, boot time; 0: none */
         AwsFetch *fetch;
+        bool fetch_ahead; /* it is a renewal ahead of time */
         sd_event_source *hand_out;
         CredentialsRequest *requests; /* the longest waiting first */
 };
@@ -211,8 +212,9 @@ static void on_fetched(const AwsResult *result, void *userdata) {
                 log_line(LOG_NOTICE, LOG_ID_CREDENTIALS_REMARK, i->account, "%s: %s", i->account,
                          result->note);
         waited_for = settle_all(i, result->provider, result->code < 0 ? &result->error : NULL);
-        if (result->code < 0 && !waited_for && i->has_keys)
+        if (result->code < 0 && !waited_for && i->fetch_ahead)
                 tell_failure(i, &result->error);
+        i->fetch_ahead = false;
         aws_fetch_free(take_ptr(i->fetch));
 }
 
@@ -237,12 +239,15 @@ static void renew_ahead(Identity *i) {
         uint64_t now = 0;
         Error err = { 0 };
 
-        if (!i->owner->ahead || sd_event_now(i->owner->event, CLOCK_BOOTTIME, &now) < 0 ||
+        if (!i->owner->ahead || i->fetch ||
+            sd_event_now(i->owner->event, CLOCK_BOOTTIME, &now) < 0 ||
             (i->tried_ahead && now - i->tried_ahead < AHEAD_PAUSE))
                 return;
         i->tried_ahead = now;
         if (fetch(i, &err) < 0)
                 tell_failure(i, &err);
+        else
+                i->fetch_ahead = true;
 }
 
 static void append(CredentialsRequest *r) {
@@ -326,6 +331,7 @@ void credentials_outdate(Credentials *c) {
                 i->outdated = true;
                 if (!i->fetch)
                         continue;
+                i->fetch_ahead = false; /* the keys at hand are no longer given out */
                 aws_fetch_free(take_ptr(i->fetch));
                 if (fetch(i, &err) < 0)
                         (void) settle_all(i, "", &err);

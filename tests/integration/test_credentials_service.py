@@ -509,6 +509,35 @@ def test_reload_begins_a_fetch_anew(roster, chime, tmp_path):
         assert [run["outcome"] for run in roster.run_rows()] == ["complete"]
 
 
+def test_a_fetch_that_nobody_waits_for_any_more(roster, chime, tmp_path):
+    """Keys that were refused, and of which nobody knows when they expire, are not said to be good."""
+    key = key_id("helper")
+    chime.add_credential(key, secret_of(key))
+    (tmp_path / "keys.json").write_text(json.dumps(
+        {"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret_of(key)}))
+    helper(tmp_path, f"cd {tmp_path}\n[ -e slow ] || exec cat keys.json\n"
+                     "until [ -e fail ]; do sleep 0.05; done\necho no >&2\nexit 1\n")
+    roster.accounts = {"acme": {**NO_KEYS}, "beta": {**NO_KEYS, "account_id": OTHER_ACCOUNT,
+                                                     "interval": "1h"}}
+    roster.write_config()
+    with roster:
+        roster.wait_line("acme: baseline taken")
+        roster.wait_line("beta: baseline taken")
+        chime.fault("expired_session", account=chime.account_id, times="always")
+        (tmp_path / "slow").touch()
+        ran = runs_of_helper(tmp_path)
+        ask(roster, "sync", accounts=["acme"])
+        wait_until(lambda: runs_of_helper(tmp_path) == ran + 1, message="the helper")
+        del roster.accounts["acme"]
+        roster.write_config()
+        roster.send_signal(signal.SIGHUP)
+        roster.wait_line("configuration reloaded")
+        (tmp_path / "fail").touch()
+        roster.wait_line("credential_process said: no")
+        assert roster.stop() == 0
+    assert not any("could not be renewed" in line for line in roster.lines), roster.lines
+
+
 def memory_holds(pid, needles):
     """Which of the needles are in the memory of a process."""
     found = set()
