@@ -394,7 +394,8 @@ int chime_record_by_tree(const AccountConfig *account, const SourceRecord *recor
         if (r == -ENOMEM)
                 return out_of_memory(err);
         if (r < 0)
-                return unidentified(err, "a record that is no JSON in", "UTF-8");
+                return unidentified(err, "a record that is no JSON in UTF-8, or",
+                                    "nested too deeply");
         if (!json_object_is_type(o, json_type_object))
                 return unidentified(err, "a record that is no", "object");
         r = identify(account, o, u, err);

@@ -320,6 +320,14 @@ def test_deep_nesting_in_a_user(based, chime):
     assert_untouched(based, before, seq)
 
 
+def test_a_record_that_is_nested_too_deeply_names_nobody(based, chime):
+    before, seq = based.users(), based.last_seq()
+    chime.add_raw('{"UserId":"deep","x":' + 32 * "[" + 32 * "]" + "}")
+    based.once(status=1)
+    assert_untouched(based, before, seq)
+    assert "nested too deeply" in based.run_rows()[-1]["error"]
+
+
 def test_what_is_learnt_before_a_failure_is_kept_and_told(based, chime):
     user = chime.users(limit=1)[0]["UserId"]
     chime.patch_user(user, UserRegistrationStatus="Registered")
