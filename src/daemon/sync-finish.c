@@ -25,13 +25,9 @@ uint64_t sync_next_delay(uint64_t interval, uint64_t elapsed, int64_t failures) 
 }
 
 static void schedule_next(Sync *s) {
-        struct timespec ts;
-        uint64_t now;
+        uint64_t elapsed = sync_now(CLOCK_BOOTTIME) - s->started_mono;
 
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-        s->result.next_run =
-                sync_next_delay(s->account->interval, now - s->started_mono, s->state.failures);
+        s->result.next_run = sync_next_delay(s->account->interval, elapsed, s->state.failures);
         s->state.next_run_at = time_now_ms() + (int64_t) (s->result.next_run / USEC_PER_MSEC);
 }
 
