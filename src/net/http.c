@@ -249,6 +249,9 @@ static bool set_trust(HttpCall *c, const HttpRequest *req) {
         if (!SET(SSL_VERIFYPEER, 1L) || !SET(SSL_VERIFYHOST, 2L) ||
             !SET(SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2))
                 return false;
+        /* else it goes by what the file said up to a day ago */
+        if (!SET(CA_CACHE_TIMEOUT, 0L))
+                return false;
         /* in place of the system's certificates, not beside them */
         if (req->ca_file && (!SET(CAINFO, req->ca_file) || !SET(CAPATH, NULL)))
                 return false;

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -14,6 +15,7 @@ import warnings
 import pytest
 from aws import Aws, key_id, secret_of
 from certificates import Authority
+from control import ask
 from emulator import Emulator
 from proxy import Proxy
 from receiver import Receiver
@@ -198,6 +200,30 @@ def test_another_certificate_between_pages(authority, tmp_path):
             run = once_showing("again", 0)
             assert (run["outcome"], run["pages"], run["removed"]) == ("complete", 3, 1)
             assert kinds(roster.events(seq))[1:] == [("user.removed", gone), ("sync.recovered", None)]
+
+
+def test_a_ca_file_that_has_changed(tmp_path):
+    """Whom it names now is trusted, and nobody else, also by a rosterd that goes on running."""
+    old, new = (Authority(tmp_path / name) for name in ("old", "new"))
+    for each in (old, new):
+        each.issue("good")
+    trusted = shutil.copy(old.file, tmp_path / "trusted.pem")
+    context = old.context("good")
+    with Emulator(users=5) as chime, Proxy(chime.port, tls=context) as proxy, \
+            Rosterd(tmp_path, chime, {"acme": {"endpoint": https(proxy),
+                                               "ca_file": str(trusted)}}) as roster:
+        roster.wait_line("acme: baseline taken")
+
+        def run_showing(authority):
+            authority.show(context, "good")
+            proxy.cut()
+            ask(roster, "sync", wait=True)
+            return roster.run_rows()[-1]
+
+        shutil.copy(new.file, trusted)
+        assert run_showing(old)["outcome"] == "failed"
+        run = run_showing(new)
+        assert run["outcome"] == "complete", run["error"]
 
 
 def test_webhooks(authority, tmp_path):
