@@ -3,6 +3,7 @@
 #include "net/http-internal.h"
 
 #include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +94,19 @@ static bool handshake_broke_off(CURLcode code, const char *text) {
         return false;
 }
 
+/* What is wrong with a certificate.  curl's buffer keeps the first that went wrong, which may be that a
+ * kept connection was dead: then another one was tried. */
+static void say_certificate(CURL *easy, const char *text, char *out, size_t size) {
+        long result = info(easy, CURLINFO_SSL_VERIFYRESULT);
+
+        /* curl begins with the unspecified error, and leaves that where a name does not fit */
+        if (result == X509_V_OK || result == X509_V_ERR_UNSPECIFIED)
+                (void) snprintf(out, size, "%s", text);
+        else
+                (void) snprintf(out, size, "SSL certificate problem: %s",
+                                X509_verify_cert_error_string(result));
+}
+
 static HttpFailure stopped(HttpStop stop, size_t max_body, char *reason) {
         switch (stop) {
         case HTTP_STOP_NONE:
@@ -163,7 +177,7 @@ static bool by_circumstance(CURL *easy, CURLcode code, const char *text, char *r
 HttpFailure http_failure(CURL *easy, CURLcode code, HttpStop stop, size_t max_body,
                          const char *text, char reason[static HTTP_REASON_SIZE]) {
         HttpFailure failure;
-        char what[240];
+        char what[240], detail[CURL_ERROR_SIZE];
 
         reason[0] = '\0';
         if (code == CURLE_OK)
@@ -175,6 +189,9 @@ HttpFailure http_failure(CURL *easy, CURLcode code, HttpStop stop, size_t max_bo
         if (by_circumstance(easy, code, text, reason, &failure))
                 return failure;
 
+        (void) snprintf(detail, sizeof detail, "%s", text);
+        if (code == CURLE_PEER_FAILED_VERIFICATION)
+                say_certificate(easy, text, detail, sizeof detail);
         for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++) {
                 const Meaning *m = &meanings[i];
                 char host[160];
@@ -185,7 +202,7 @@ HttpFailure http_failure(CURL *easy, CURLcode code, HttpStop stop, size_t max_bo
                 (void) snprintf(what, sizeof what, "%s%s%s", m->what,
                                 m->wording == WORD_HOST ? " " : "",
                                 m->wording == WORD_HOST ? host : "");
-                say(reason, what, m->wording == WORD_OWN ? "" : text);
+                say(reason, what, m->wording == WORD_OWN ? "" : detail);
                 return m->failure;
         }
         say(reason, "the request failed", curl_easy_strerror(code));
