@@ -94,10 +94,17 @@ static bool handshake_broke_off(CURLcode code, const char *text) {
         return false;
 }
 
+/* Whether it is the proxy's TLS that has failed, not that of the URL's host: curl says nothing else of
+ * it, and sets the result as soon as it begins. */
+static bool is_proxys_tls(CURL *easy) {
+        return info(easy, CURLINFO_PROXY_SSL_VERIFYRESULT) != X509_V_OK;
+}
+
 /* What is wrong with a certificate.  curl's buffer keeps the first that went wrong, which may be that a
  * kept connection was dead: then another one was tried. */
 static void say_certificate(CURL *easy, const char *text, char *out, size_t size) {
-        long result = info(easy, CURLINFO_SSL_VERIFYRESULT);
+        long result = info(easy, is_proxys_tls(easy) ? CURLINFO_PROXY_SSL_VERIFYRESULT
+                                                     : CURLINFO_SSL_VERIFYRESULT);
 
         /* curl begins with the unspecified error, and leaves that where a name does not fit */
         if (result == X509_V_OK || result == X509_V_ERR_UNSPECIFIED)
@@ -163,7 +170,7 @@ static bool by_circumstance(CURL *easy, CURLcode code, const char *text, char *r
                 say(reason, what, "");
         } else if (handshake_broke_off(code, text)) {
                 (void) snprintf(what, sizeof what, "the connection to %s broke off within TLS",
-                                host);
+                                is_proxys_tls(easy) ? "the proxy" : host);
                 *ret = HTTP_BROKEN;
                 say(reason, what, "");
         } else if (code == CURLE_UNSUPPORTED_PROTOCOL && info(easy, CURLINFO_REQUEST_SIZE) > 0) {
@@ -198,12 +205,17 @@ HttpFailure http_failure(CURL *easy, CURLcode code, HttpStop stop, size_t max_bo
 
                 if (m->code != code)
                         continue;
+                failure = m->failure;
                 host_of(easy, true, host, sizeof host);
+                if (failure == HTTP_TLS && is_proxys_tls(easy)) {
+                        failure = HTTP_CONNECT;
+                        (void) snprintf(host, sizeof host, "the proxy");
+                }
                 (void) snprintf(what, sizeof what, "%s%s%s", m->what,
                                 m->wording == WORD_HOST ? " " : "",
                                 m->wording == WORD_HOST ? host : "");
                 say(reason, what, m->wording == WORD_OWN ? "" : detail);
-                return m->failure;
+                return failure;
         }
         say(reason, "the request failed", curl_easy_strerror(code));
         return HTTP_LOCAL;

@@ -251,6 +251,22 @@ def test_webhooks(authority, tmp_path):
         assert "s3cret" not in lines and "c4nary" not in lines
 
 
+@pytest.mark.parametrize("name", ["good", "elsewhere", "plain"])
+def test_a_proxy_that_is_not_trusted(authority, tmp_path, name):
+    """It goes by the certificates that the system trusts, and is not taken for whom it leads to."""
+    with Emulator(users=1) as chime, Receiver() as receiver, \
+            server(authority, receiver.port, name) as proxy:
+        roster = Rosterd(tmp_path, chime)
+        roster.webhooks["ops"] = {"url": receiver.url, "events": "sync.*", "proxy": https(proxy),
+                                  "ca_file": authority.file}
+        roster.write_config()
+        roster.once(status=1)
+        error = roster.sql("SELECT last_error FROM webhooks")[0]["last_error"]
+        assert re.match("no TLS with the proxy: .*(certificate problem: unable to get local issuer|"
+                        "wrong version number|packet length)", error), error
+        assert receiver.requests == [] and proxy.heard == 0
+
+
 def judge_keys(roster, proxy, aws, name, prefix=()):
     done = roster.run("--once", prefix=prefix)
     run = roster.run_rows()[-1]
