@@ -226,6 +226,7 @@ class Run:
         elif isinstance(record, Unreadable):
             if record.user_id in self.a.listed:
                 self.seen.add(record.user_id)
+                self.a.missing.pop(record.user_id, None)
         elif isinstance(record, Person):
             columns = dict(record.columns)
             if not self.config["store_personal_pin"]:
