@@ -232,6 +232,7 @@ static int run(Ctl *c, const Args *a, Error *err) {
         static const char *const words[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
         Probe p = { .ctl = c, .now = time_now_ms() };
         const char *name = a->args[0];
+        char clean[TEXT_SIZE];
         int64_t n = 0;
         size_t i = 0;
         int r = words_check(c, WORDS_CHECKS, "check", &name, err);
@@ -248,8 +249,10 @@ static int run(Ctl *c, const Args *a, Error *err) {
                 return r;
         if (n == 0 && probes[i].table == READ_STATUS)
                 complain(&p, PROBE_UNKNOWN, "there is no account in the database");
+        /* it may be cut within a character */
+        (void) text_clean(clean, sizeof clean, p.text, strlen(p.text));
         out_printf(&c->out, "%s %s - %s%s%s\n", probes[i].title, words[p.status],
-                   *p.text ? p.text : probes[i].well, *p.perf ? " |" : "", p.perf);
+                   *clean ? clean : probes[i].well, *p.perf ? " |" : "", p.perf);
         return p.status;
 }
 

@@ -256,6 +256,20 @@ def test_check_webhooks(copy):
     assert mine.ok("webhooks", "list") == mine.ok("webhooks")
 
 
+def test_check_is_cut_between_characters(copy):
+    with sqlite3.connect(copy) as db:
+        for number in range(4):
+            db.execute("INSERT INTO sink_data (sink, cursor, last_error) VALUES (?, 0, ?)",
+                       (f"webhook:{number}", "\u00e9" * 90))
+    for pad in ("", "x"):
+        with sqlite3.connect(copy) as db:
+            db.execute("UPDATE sink_data SET sink = sink || ? WHERE sink LIKE 'web%'", (pad,))
+        done = Rosterctl("-d", copy).run("check", "webhooks", "-w", "0", "--max-age", "1d",
+                                         binary_output=True)
+        text = done.stdout.decode("utf-8").partition(" | ")[0]
+        assert done.returncode == 1 and text.count("waiting") > 1 and text.endswith("\u2026")
+
+
 def test_check_cannot_tell(ctl, tmp_path):
     assert "there is no database" in probe(Rosterctl("-d", str(tmp_path / "no.db")), 3, "sync")[0]
     probe(ctl, 3, "sync", "--max-age", "old")
