@@ -14,6 +14,7 @@
 #include "ctl/show.h"
 
 #define LIST_SIZE 140
+#define TERMINAL_MAX 256 /* bytes of a value */
 
 static const Option options[] = {
         { "account", 'a', "NAME", WORDS_ACCOUNTS, "the person of this account" },
@@ -112,14 +113,24 @@ static int find(Store *store, const char *who, const char *account, Found *ret, 
 
 /* ---- on the screen ---- */
 
+/* Shortened on a terminal, whole in a pipe. */
+static void print_clean(Out *o, const char *text) {
+        size_t len = strlen(text), size = o->terminal ? TERMINAL_MAX : len + 8;
+        CLEANUP_FREE char *clean = malloc(size);
+
+        if (clean)
+                out_text(o, text_clean(clean, size, text, len));
+        else
+                o->failed = ENOMEM;
+}
+
 static void print_card(Ctl *c, const Record *p) {
         const char *name = record_get(p, "display_name"), *email = record_get(p, "primary_email");
-        const char *title = name ? name : email ? email : record_get(p, "user_id");
-        char label[40], time[SHOW_TIME_SIZE], clean[256];
+        char label[40], time[SHOW_TIME_SIZE];
 
-        out_printf(&c->out, "%s%s%s\n\n", c->out.colour ? COLOUR_BOLD : "",
-                   text_clean(clean, sizeof clean, title, strlen(title)),
-                   c->out.colour ? COLOUR_OFF : "");
+        out_text(&c->out, c->out.colour ? COLOUR_BOLD : "");
+        print_clean(&c->out, name ? name : email ? email : record_get(p, "user_id"));
+        out_printf(&c->out, "%s\n\n", c->out.colour ? COLOUR_OFF : "");
         for (size_t i = 1; i < p->n; i++) { /* not "listed" */
                 const char *text = p->cells[i].text, *colour = NULL;
 
@@ -132,9 +143,9 @@ static void print_card(Ctl *c, const Record *p) {
                         text = show_time(text, ctl_local_times(c), time);
                 if (p->columns[i].type == COLUMN_STATUS && c->out.colour)
                         colour = show_status_colour(text);
-                out_printf(&c->out, "  %-27s %s%s%s\n", label, colour ? colour : "",
-                           text_clean(clean, sizeof clean, text, strlen(text)),
-                           colour ? COLOUR_OFF : "");
+                out_printf(&c->out, "  %-27s %s", label, colour ? colour : "");
+                print_clean(&c->out, text);
+                out_printf(&c->out, "%s\n", colour ? COLOUR_OFF : "");
         }
 }
 

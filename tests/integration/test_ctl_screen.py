@@ -103,6 +103,9 @@ def test_a_pipe_gets_every_value_whole(told, ctl):
     text = ctl.ok("users", "-e", "person5@example.com")
     assert "Z" * 300 in text and "…" not in text
     assert "…" in ctl.screen("users", "-e", "person5@example.com", columns=120)
+    card = ctl.ok("show", "person5@example.com").partition("\nStatus\n")[0]
+    assert card.count("Z" * 300) == 2 and "…" not in card
+    assert "Z" * 300 not in ctl.screen("show", "person5@example.com", columns=400)
 
 
 def test_nothing_from_outside_reaches_the_terminal_raw(ctl):
