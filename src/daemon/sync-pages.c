@@ -286,13 +286,15 @@ int sync_pages_step(Sync *s, Error *err) {
 static void retry(Sync *s, const SourceAnswer *a) {
         uint64_t delay = backoff_full_jitter(BACKOFF_FIRST, BACKOFF_MOST, s->attempts);
         char text[320];
+        bool page;
 
         s->counters.retries++;
         s->attempts++;
-        if (s->attempts >= PAGE_ATTEMPTS ||
-            s->counters.retries > RUN_RETRIES + s->counters.pages / 20) {
-                (void) snprintf(text, sizeof text, "%s (given up after %u attempts)", a->error,
-                                s->attempts);
+        page = s->attempts >= PAGE_ATTEMPTS;
+        if (page || s->counters.retries > RUN_RETRIES + s->counters.pages / 20) {
+                (void) snprintf(text, sizeof text, "%s (given up after %" PRId64 " %s)", a->error,
+                                page ? (int64_t) s->attempts : s->counters.retries,
+                                page ? "attempts" : "retries in this run");
                 sync_fail_page(s, text);
                 return;
         }

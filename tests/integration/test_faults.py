@@ -212,6 +212,17 @@ def test_what_was_asked_for_by_a_page_that_is_none_is_taken_back(based, chime):
     assert kinds(based.events(seq)) == [("user.removed", gone)]
 
 
+def test_many_pages_that_fail_once_end_the_run(based, chime):
+    based.accounts["acme"]["max_results"] = 5
+    based.write_config()
+    for page in range(1, 91):
+        chime.fault("status", exception="ServiceUnavailableException", page=page, times=1)
+    based.once(status=1)
+    run = based.run_rows()[-1]
+    assert run["pages"] < 90
+    assert run["error"].endswith(f"(given up after {run['retries']} retries in this run)")
+
+
 def test_absurd_retry_after_ends_the_run(based, chime):
     chime.fault("status", exception="ThrottledClientException", retry_after=100000, times="always")
     based.once(status=1, timeout=20)
