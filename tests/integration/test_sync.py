@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from crash import tapped
+from crash import SANITIZED, tapped
 from emulator import Emulator
 from rosterd import Rosterd, kinds, load, wait_until
 
@@ -160,6 +160,9 @@ def test_many_removals_are_told_as_they_happen(tmp_path):
         roster.once()
         chime.delete_users(count=29_000)
         roster.env = tapped(tmp_path, TERM=" was removed")
+        if not SANITIZED:  # the time of a transaction is over before a fast machine has done all
+            roster.env["LD_PRELOAD"] += ":" + os.environ["CLOCK_FAST_LIBRARY"]
+            roster.env["CLOCK_FAST"] = "50"
         assert roster.start().process.wait(60) == 0
         removed = sum(event["type"] == "user.removed" for event in roster.events())
         assert 0 < removed < 29_000
