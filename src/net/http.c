@@ -249,11 +249,10 @@ static bool set_trust(HttpCall *c, const HttpRequest *req) {
         if (!SET(SSL_VERIFYPEER, 1L) || !SET(SSL_VERIFYHOST, 2L) ||
             !SET(SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2))
                 return false;
-        /* else it goes by what the file said up to a day ago */
-        if (!SET(CA_CACHE_TIMEOUT, 0L))
-                return false;
-        /* in place of the system's certificates, not beside them */
-        if (req->ca_file && (!SET(CAINFO, req->ca_file) || !SET(CAPATH, NULL)))
+        /* in place of the system's certificates, not beside them; and else what the file has said up
+         * to a day ago, which is good enough for the system's, that take long to be read */
+        if (req->ca_file &&
+            (!SET(CAINFO, req->ca_file) || !SET(CAPATH, NULL) || !SET(CA_CACHE_TIMEOUT, 0L)))
                 return false;
         /* a proxy that was asked for is used, whatever the environment's no_proxy says */
         return !req->proxy || (SET(PROXY, req->proxy) && SET(NOPROXY, ""));
