@@ -20,39 +20,43 @@ static int find_key(Store *s, sqlite3_stmt *st, int64_t *ret, Error *err) {
         return 0;
 }
 
-static int by_name(Store *s, const char *name, int64_t *ret, Error *err) {
-        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_ACCOUNT_BY_NAME, &st, err);
-
-        if (r < 0)
-                return r;
-        if (store_bind_text(st, 1, name))
+/* Binds ?1 to ?4. */
+static int bind_identity(Store *s, sqlite3_stmt *st, const AccountIdentity *id, Error *err) {
+        if (store_bind_text(st, 1, id->source) | store_bind_text(st, 2, id->endpoint) |
+            store_bind_text(st, 3, id->account_id) | store_bind_text(st, 4, id->name))
                 return store_error(s, err, "looking up an account");
-        return find_key(s, st, ret, err);
+        return 0;
 }
 
-static int by_identity(Store *s, const AccountIdentity *id, int64_t *ret, Error *err) {
+static int look_up(Store *s, StmtId how, const AccountIdentity *id, int64_t *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_ACCOUNT_BY_IDENTITY, &st, err);
+        int r = store_stmt(s, how, &st, err);
+
+        if (r >= 0)
+                r = bind_identity(s, st, id, err);
+        return r < 0 ? r : find_key(s, st, ret, err);
+}
+
+/* Whoever else has the name has it no longer. */
+static int free_name(Store *s, const char *name, int64_t key, Error *err) {
+        CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
+        int r = store_stmt(s, STMT_ACCOUNT_FREE_NAME, &st, err);
 
         if (r < 0)
                 return r;
-        if (store_bind_text(st, 1, id->source) | store_bind_text(st, 2, id->endpoint) |
-            store_bind_text(st, 3, id->account_id))
-                return store_error(s, err, "looking up an account");
-        return find_key(s, st, ret, err);
+        if (store_bind_text(st, 1, name) | sqlite3_bind_int64(st, 2, key))
+                return store_error(s, err, "updating an account");
+        return store_write(s, st, "updating an account", err);
 }
 
 static int insert_account(Store *s, const AccountIdentity *id, int64_t *ret, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
         int r = store_stmt(s, STMT_ACCOUNT_INSERT, &st, err);
 
-        if (r < 0)
-                return r;
-        if (store_bind_text(st, 1, id->name) | store_bind_text(st, 2, id->source) |
-            store_bind_text(st, 3, id->endpoint) | store_bind_text(st, 4, id->account_id))
-                return store_error(s, err, "adding an account");
-        r = store_write(s, st, "adding an account", err);
+        if (r >= 0)
+                r = bind_identity(s, st, id, err);
+        if (r >= 0)
+                r = store_write(s, st, "adding an account", err);
         if (r >= 0)
                 *ret = sqlite3_last_insert_rowid(s->db);
         return r;
@@ -61,34 +65,35 @@ static int insert_account(Store *s, const AccountIdentity *id, int64_t *ret, Err
 /* What the configuration says of a known account, and that it is in use. */
 static int configure(Store *s, int64_t key, const AccountIdentity *id, Error *err) {
         CLEANUP(stmt_releasep) sqlite3_stmt *st = NULL;
-        int r = store_stmt(s, STMT_ACCOUNT_CONFIGURE, &st, err);
+        int r = free_name(s, id->name, key, err);
 
-        if (r < 0)
-                return r;
-        if (store_bind_text(st, 1, id->name) | store_bind_text(st, 2, id->source) |
-            store_bind_text(st, 3, id->endpoint) | store_bind_text(st, 4, id->account_id) |
-            sqlite3_bind_int64(st, 5, key))
-                return store_error(s, err, "updating an account");
-        return store_write(s, st, "updating an account", err);
+        if (r >= 0)
+                r = store_stmt(s, STMT_ACCOUNT_CONFIGURE, &st, err);
+        if (r >= 0)
+                r = bind_identity(s, st, id, err);
+        if (r >= 0 && sqlite3_bind_int64(st, 5, key))
+                r = store_error(s, err, "updating an account");
+        return r < 0 ? r : store_write(s, st, "updating an account", err);
 }
 
-/* Known names first, so that what is left inactive is free to be taken over by new names. */
+/* What is as it was comes first, so that what is left inactive is free to be taken over; then what has
+ * only another name; then what only the name is left of. */
 static int apply_list(Store *s, const AccountIdentity *list, size_t n, int64_t *keys, Error *err) {
+        static const StmtId ways[] = { STMT_ACCOUNT_SAME, STMT_ACCOUNT_BY_IDENTITY,
+                                       STMT_ACCOUNT_BY_NAME };
         int r = store_exec(s, STMT_ACCOUNTS_RETIRE, "updating the accounts", err);
 
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                r = by_name(s, list[i].name, &keys[i], err);
-                if (r >= 0 && keys[i])
-                        r = configure(s, keys[i], &list[i], err);
-        }
-        for (size_t i = 0; i < n && r >= 0; i++) {
-                if (keys[i])
-                        continue;
-                r = by_identity(s, &list[i], &keys[i], err);
-                if (r >= 0)
-                        r = keys[i] ? configure(s, keys[i], &list[i], err)
-                                    : insert_account(s, &list[i], &keys[i], err);
-        }
+        for (size_t way = 0; way < sizeof ways / sizeof ways[0]; way++)
+                for (size_t i = 0; i < n && r >= 0; i++) {
+                        if (keys[i])
+                                continue;
+                        r = look_up(s, ways[way], &list[i], &keys[i], err);
+                        if (r >= 0 && keys[i])
+                                r = configure(s, keys[i], &list[i], err);
+                }
+        for (size_t i = 0; i < n && r >= 0; i++)
+                if (!keys[i])
+                        r = insert_account(s, &list[i], &keys[i], err);
         return r;
 }
 

@@ -51,16 +51,20 @@ static const char *const stmt_sql[STMT_COUNT] = {
 
         /* ---- accounts ---- */
         [STMT_ACCOUNTS_RETIRE] = "UPDATE account_data SET active = 0 WHERE active",
-        [STMT_ACCOUNT_BY_NAME] = "SELECT key FROM account_data WHERE account = ?1",
+        [STMT_ACCOUNT_SAME] = "SELECT key FROM account_data WHERE source = ?1 AND endpoint IS ?2"
+                              " AND account_id IS ?3 AND account = ?4",
         /* of several that nobody configures any more, the one that was seen last */
-        [STMT_ACCOUNT_BY_IDENTITY] =
-                "SELECT key FROM account_data"
-                " WHERE NOT active AND source = ?1 AND endpoint IS ?2 AND account_id IS ?3"
-                " ORDER BY last_complete_at DESC, key DESC",
-        [STMT_ACCOUNT_INSERT] = "INSERT INTO account_data (account, source, endpoint, account_id,"
+        [STMT_ACCOUNT_BY_IDENTITY] = "SELECT key FROM account_data WHERE NOT active AND source = ?1"
+                                     " AND endpoint IS ?2 AND account_id IS ?3 AND account <> ?4"
+                                     " ORDER BY last_complete_at DESC, key DESC",
+        [STMT_ACCOUNT_BY_NAME] = "SELECT key FROM account_data WHERE account = ?4",
+        /* no section can be called like that */
+        [STMT_ACCOUNT_FREE_NAME] = "UPDATE account_data SET account = account || '~' || key"
+                                   " WHERE account = ?1 AND key <> ?2",
+        [STMT_ACCOUNT_INSERT] = "INSERT INTO account_data (source, endpoint, account_id, account,"
                                 " active) VALUES (?1, ?2, ?3, ?4, 1)",
-        [STMT_ACCOUNT_CONFIGURE] = "UPDATE account_data SET account = ?1, source = ?2,"
-                                   " endpoint = ?3, account_id = ?4, active = 1 WHERE key = ?5",
+        [STMT_ACCOUNT_CONFIGURE] = "UPDATE account_data SET source = ?1, endpoint = ?2,"
+                                   " account_id = ?3, account = ?4, active = 1 WHERE key = ?5",
         [STMT_ACCOUNT_GET] = "SELECT scope, baseline_at, last_attempt_at, last_complete_at,"
                              " next_run_at, last_error, failing_since, failure_told_at, failures,"
                              " held_removals, removals_accepted FROM account_data WHERE key = ?1",

@@ -45,10 +45,11 @@ typedef struct AccountIdentity {
         const char *name, *source, *endpoint, *account_id;
 } AccountIdentity;
 
-/* Makes the accounts table agree with the configuration, in one transaction: known names keep their
- * key and take on the identity given; an unknown name with the source, endpoint and account_id of a
- * known account that is no longer configured takes it over (renamed); others are new; those not in
- * the list become inactive.  keys[i] gets the key of list[i]. */
+/* Makes the accounts table agree with the configuration, in one transaction: what has the name, source,
+ * endpoint and account_id of a known account is that account; else what has all but the name of one that
+ * is no longer configured takes it over (renamed); else a known name keeps its key and takes on the
+ * identity given; others are new.  Those not in the list become inactive, and give their name to whoever
+ * has it now.  keys[i] gets the key of list[i]. */
 int store_accounts_apply(Store *s, const AccountIdentity *list, size_t n, int64_t *keys,
                          Error *err);
 

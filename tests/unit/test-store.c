@@ -637,8 +637,11 @@ static void test_accounts_apply(void **state) {
                                             { "corp", "chime", "https://e", "id-1" } };
         const AccountIdentity moved[] = { { "beta", "chime", "https://f", "id-2" },
                                           { "beta2", "chime", "https://e", "id-2" } };
+        const AccountIdentity swapped[] = { { "beta", "chime", "https://e", "id-1" },
+                                            { "acme", "chime", "https://e", "id-2" } };
         const AccountIdentity twice[] = { acme, { "copy", "chime", "https://e", "id-1" } };
         int64_t keys[2] = { 0 }, beta, again[2] = { 0 };
+        char left[32];
         Error err = { 0 };
 
         (void) add(f, "u", "Registered", T0);
@@ -663,11 +666,32 @@ static void test_accounts_apply(void **state) {
         assert_string_equal(ask(f->store, "SELECT account, active FROM accounts ORDER BY 1"),
                             "acme|1\nbeta|0");
 
-        /* a known name keeps its key whatever else changes; its old identity is then nobody's */
-        assert_ok(store_accounts_apply(f->store, moved, 2, again, &err), err);
+        /* a known name keeps its key whatever else changes */
+        assert_ok(store_accounts_apply(f->store, moved, 1, again, &err), err);
         assert_int_equal(again[0], beta);
-        assert_true(again[1] != beta && again[1] != f->account);
+        assert_ok(store_accounts_apply(f->store, both, 1, again, &err), err);
+        assert_int_equal(again[0], beta);
+        /* unless another one has what it was */
+        assert_ok(store_accounts_apply(f->store, moved, 2, again, &err), err);
+        assert_int_equal(again[1], beta);
+        assert_true(again[0] != beta && again[0] != f->account);
         assert_string_equal(ask(f->store, "SELECT count(*) FROM accounts"), "3");
+
+        /* two change their names; then one takes that of another, which is nowhere any more */
+        assert_ok(store_accounts_apply(f->store, both, 2, keys, &err), err);
+        assert_int_equal(keys[0], beta);
+        assert_ok(store_accounts_apply(f->store, swapped, 2, again, &err), err);
+        assert_int_equal(again[0], f->account);
+        assert_int_equal(again[1], beta);
+        assert_string_equal(ask(f->store, "SELECT account FROM users"), "beta");
+        assert_ok(store_accounts_apply(f->store, &acme, 1, again, &err), err);
+        assert_int_equal(again[0], f->account);
+        (void) snprintf(left, sizeof left, "acme~%" PRId64 "|0", beta);
+        assert_string_equal(ask(f->store,
+                                "SELECT account, active FROM accounts WHERE account GLOB 'acme~*'"),
+                            left);
+        assert_ok(store_accounts_apply(f->store, both, 2, again, &err), err);
+        assert_int_equal(again[0], beta);
 
         /* nor does a new name take anything from one that is in use */
         assert_ok(store_accounts_apply(f->store, twice, 2, again, &err), err);
