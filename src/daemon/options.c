@@ -90,6 +90,10 @@ OptionsVerdict options_parse(int argc, char *argv[], Options *ret) {
                         o.accounts[0], o.accounts[0]);
                 return OPTIONS_WRONG;
         }
+        if (!*o.config) {
+                fprintf(stderr, "rosterd: --config is empty; name a file, or leave it out.\n");
+                return OPTIONS_WRONG;
+        }
         if (o.once && o.check_config) {
                 fprintf(stderr, "rosterd: --once and --check-config do not go together.\n");
                 return OPTIONS_WRONG;

@@ -51,7 +51,7 @@ def test_once_without_a_standard_output(roster):
 
 
 @pytest.mark.parametrize("args", [["--nonsense"], ["acme"], ["--once", "--check-config"],
-                                  ["--once", "acmee"]])
+                                  ["--once", "acmee"], ["--config", ""]])
 def test_wrong_usage(roster, args):
     done = roster.run(*args)
     assert done.returncode == 2 and done.stderr and not os.path.exists(roster.database)
