@@ -79,7 +79,7 @@ static int replay_alone(Ctl *c, const char *webhook, int64_t from, Error *err) {
         int64_t next = 0;
         int r = remote_open_writer(c, &store, err);
 
-        (void) snprintf(sink, sizeof sink, "webhook:%.100s", webhook);
+        (void) snprintf(sink, sizeof sink, SINK_WEBHOOK "%.100s", webhook);
         if (r >= 0)
                 r = store_sink_replay(store, sink, from, &next, err);
         if (r == -ENOENT && store)

@@ -14,7 +14,6 @@
 #include "base/timespan.h"
 #include "daemon/log.h"
 
-#define NAME_PREFIX "webhook:"
 #define WAIT_MOST (70 * USEC_PER_MINUTE) /* an hour of Retry-After and its tenth; after a restart */
 #define STORE_RETRY_FIRST USEC_PER_SEC
 #define STORE_RETRY_MOST (60 * USEC_PER_SEC)
@@ -296,7 +295,7 @@ int hook_new(const HookWorld *world, const WebhookConfig *config, bool minimal, 
         int r;
 
         if (!h || !(h->name = strdup(config->name)) ||
-            asprintf(&h->sink, NAME_PREFIX "%s", config->name) < 0)
+            asprintf(&h->sink, SINK_WEBHOOK "%s", config->name) < 0)
                 return error_set(err, -ENOMEM, "out of memory");
         h->world = world;
         use_config(h, config, minimal);

@@ -17,7 +17,6 @@
  * event would cost more than to tell the last few again after a crash. */
 #define SAVE_DELAY (100 * USEC_PER_MSEC)
 #define SAVE_RETRY_MOST (60 * USEC_PER_SEC)
-#define SINK_PREFIX "webhook:"
 #define NAMED_MOST 4
 #define NAME_MAX_BYTES 64 /* the configuration allows no longer one */
 
@@ -226,7 +225,7 @@ static Hook *find(const Webhooks *w, const char *name) {
 }
 
 static int retire(const Webhooks *w, const char *sink, Error *err) {
-        const char *name = sink + strlen(SINK_PREFIX);
+        const char *name = sink + strlen(SINK_WEBHOOK);
         int64_t cursor = 0, left = 0;
         int r = store_cursor_open(w->world.store, sink, 0, &cursor, err);
 
@@ -248,10 +247,10 @@ static void retire_others(Webhooks *w) {
         char **sinks = NULL;
         size_t n = 0;
         Error err = { 0 };
-        int r = store_sinks_active(w->world.store, SINK_PREFIX, &sinks, &n, &err);
+        int r = store_sinks_active(w->world.store, SINK_WEBHOOK, &sinks, &n, &err);
 
         for (size_t i = 0; i < n && r >= 0; i++)
-                if (!find(w, sinks[i] + strlen(SINK_PREFIX)))
+                if (!find(w, sinks[i] + strlen(SINK_WEBHOOK)))
                         r = retire(w, sinks[i], &err);
         names_free(sinks, n);
         if (r < 0)

@@ -297,6 +297,9 @@ int store_cursor_open(Store *s, const char *sink, int64_t start_at, int64_t *ret
 int store_cursor_move(Store *s, const char *sink, int64_t seq, Error *err);
 
 /* What is remembered of a sink that may fail. */
+/* The sink of the webhook NAME is called webhook:NAME. */
+#define SINK_WEBHOOK "webhook:"
+
 typedef struct SinkState {
         int64_t cursor;
         int64_t last_success_at;
