@@ -94,7 +94,11 @@ static void count_failure(Hook *h, int64_t now, int64_t patience) {
 }
 
 bool hook_waited_by(const Hook *h, int64_t time, int64_t then) {
-        return time + (time < h->paused_until ? h->paused : 0) <= then;
+        int64_t in_pause = h->paused_until - time;
+
+        if (in_pause > 0) /* what came within it has not waited for all of it */
+                time += in_pause < h->paused ? in_pause : h->paused;
+        return time <= then;
 }
 
 /* It has failed for as long as it may, and the events are as old.  With --once a life has one

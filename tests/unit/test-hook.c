@@ -683,6 +683,27 @@ static void test_a_clock_set_forward_gives_nothing_up(void **state) {
         hook_free(h);
 }
 
+/* What is told when the pause is over, before the first attempt, has not waited for as long as that. */
+static void test_a_pause_counts_for_what_came_before_it(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        int times = 0;
+        Hook *h;
+
+        leave(f, 50, 4 * DAY, 400 * DAY);
+        assert_ok(store_begin(f->world.store, &err), err);
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" }, 0);
+        assert_ok(store_commit(f->world.store, &err), err);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+        wall_shift += 10; /* the attempt takes its time */
+        while (dead_letters(f) == 0 && times++ < 20)
+                set_clock(f, h, 7 * HOUR);
+        assert_in_range(times, 10, 14);
+        hook_free(h);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -704,6 +725,7 @@ int main(void) {
                 T(test_once_gives_up_in_the_end),
                 T(test_ten_attempts_of_this_life),
                 T(test_a_clock_set_forward_gives_nothing_up),
+                T(test_a_pause_counts_for_what_came_before_it),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
