@@ -73,7 +73,7 @@ static int close_digest(Hook *h, bool full, Error *err) {
                 (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
                 return HOOK_LATER;
         }
-        h->early = running ? h->early + 1 : 0;
+        h->early = running ? h->early + !full : 0;
         h->parcel.upto = h->read_to;
         h->parcel.events = h->digest.events;
         return HOOK_READY;

@@ -64,7 +64,7 @@ struct Hook {
         WebhookIdMaker ids;
         int64_t first_run, last_run; /* that the digest tells of */
         uint64_t hold_until;         /* CLOCK_BOOTTIME, µs; 0: nothing is held */
-        unsigned early;              /* digests sent while their runs were still going on */
+        unsigned early;              /* digests that came due while their runs went on */
 
         /* Alerts that last (hook-repeat.c). */
         sd_event_source *repeat_timer;

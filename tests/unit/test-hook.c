@@ -29,6 +29,7 @@ typedef struct Fixture {
         Config config;
         int64_t account;
         unsigned users; /* so many there have been */
+        int64_t run;    /* that events are of, or 0 */
         int fd;         /* bound; refuses what comes until it listens */
 } Fixture;
 
@@ -96,7 +97,7 @@ static int teardown(void **state) {
 
 static void append_about(Fixture *f, EventKind kind, char *user, int64_t age) {
         char id[EVENT_ID_SIZE];
-        Event e = { .kind = kind, .time = time_now_ms() - age, .user_id = user };
+        Event e = { .kind = kind, .time = time_now_ms() - age, .user_id = user, .run = f->run };
         Error err = { 0 };
 
         random_event_id(id);
@@ -253,6 +254,29 @@ static void test_a_digest_tells_of_nobody_twice(void **state) {
         assert_int_equal(h->parcel.upto, 4);
         hook_free(h);
         store_rollback(f->world.store);
+}
+
+/* Nor does that make the next one wait longer: what is bounded is how often the wait is over in vain. */
+static void test_a_full_digest_was_not_early(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        Error err = { 0 };
+        int64_t run = 0;
+        Hook *h;
+
+        assert_ok(store_begin(f->world.store, &err), err);
+        assert_ok(store_run_open(f->world.store, f->account, time_now_ms(), &run, &err), err);
+        f->run = run;
+        append_about(f, EVENT_USER_SUSPENDED, (char[]){ "ana" }, 0);
+        append_about(f, EVENT_USER_REINSTATED, (char[]){ "ana" }, 0);
+        assert_ok(store_commit(f->world.store, &err), err);
+        h = new_hook(f, &config, wanted, WEBHOOK_SLACK);
+        h->early = 1;
+        wait_for_phase(f, h, HOOK_SENDING);
+        assert_int_equal(h->parcel.upto, 1);
+        assert_int_equal(h->early, 1);
+        hook_free(h);
 }
 
 static void test_told_while_a_transaction_is_open(void **state) {
@@ -712,6 +736,7 @@ int main(void) {
                 T(test_a_digest_while_a_transaction_is_open),
                 T(test_a_digest_of_a_long_log),
                 T(test_a_digest_tells_of_nobody_twice),
+                T(test_a_full_digest_was_not_early),
                 T(test_told_of_a_renamed_account),
                 T(test_a_round_that_cannot_be_read),
                 T(test_others_have_their_turn),
