@@ -90,6 +90,8 @@ static void count_failure(Hook *h, int64_t now, int64_t patience) {
         }
         if (h->state.failing_since > now)
                 h->state.failing_since = now;
+        if (h->paused_until > now) /* the clock was set back: that was no pause */
+                h->paused = 0;
         h->failures++;
 }
 

@@ -728,6 +728,25 @@ static void test_a_pause_counts_for_what_came_before_it(void **state) {
         hook_free(h);
 }
 
+/* Nor does it keep them once the clock is right again. */
+static void test_a_clock_set_back_again(void **state) {
+        char *wanted[] = { (char[]){ "user.*" } };
+        Fixture *f = *state;
+        WebhookConfig config;
+        int times = 0;
+        Hook *h;
+
+        append_committed(f, 1);
+        leave(f, 50, 3 * DAY, 0);
+        h = new_hook(f, &config, wanted, WEBHOOK_JSON);
+        set_clock(f, h, 400 * DAY);
+        set_clock(f, h, -400 * DAY);
+        while (dead_letters(f) == 0 && times++ < 20)
+                set_clock(f, h, 7 * HOUR);
+        assert_in_range(times, 9, 12);
+        hook_free(h);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -751,6 +770,7 @@ int main(void) {
                 T(test_ten_attempts_of_this_life),
                 T(test_a_clock_set_forward_gives_nothing_up),
                 T(test_a_pause_counts_for_what_came_before_it),
+                T(test_a_clock_set_back_again),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
