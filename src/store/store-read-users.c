@@ -7,12 +7,13 @@
 
 /* When the registration status began: as user_history tells it, but for one user.  Of most nothing has
  * ever changed, and the log need not be asked. */
-#define SINCE(without_event)                                                           \
-        ", CASE WHEN u.last_changed_at = u.first_seen_at THEN u.first_seen_at"         \
-        " ELSE ifnull((SELECT e.time FROM event_data e WHERE e.user_id = u.user_id"    \
-        " AND e.account_key = u.account_key AND (e.field = 'user_registration_status'" \
-        " OR e.type = 'user.returned') ORDER BY e.seq DESC LIMIT 1), " without_event   \
-        ") END AS since"
+#define SINCE(without_event)                                                             \
+        ", CASE WHEN u.last_changed_at = u.first_seen_at THEN u.first_seen_at"           \
+        " ELSE ifnull((SELECT CASE e.type WHEN 'user.removed' THEN u.last_changed_at"    \
+        " ELSE e.time END FROM event_data e WHERE e.user_id = u.user_id"                 \
+        " AND e.account_key = u.account_key AND (e.field = 'user_registration_status'"   \
+        " OR e.type IN ('user.removed', 'user.returned')) ORDER BY e.seq DESC LIMIT 1)," \
+        " " without_event ") END AS since"
 #define START                                                                    \
         "CASE WHEN s.row IS NULL THEN u.first_seen_at WHEN u.removed_at IS NULL" \
         " THEN ifnull(s.time, u.last_changed_at) ELSE s.time END"

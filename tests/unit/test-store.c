@@ -1134,6 +1134,7 @@ static void test_since_after_retention(void **state) {
         (void) tell(f, EVENT_USER_REMOVED, "back", NULL, NULL, 0, T0 + HOUR);
         change(f, back, NULL, T0 + 2 * HOUR, false); /* without an event */
         assert_string_equal(since(f, "u"), "2026-01-01T01:00:00.000Z");
+        assert_string_equal(since(f, "back"), "2026-01-01T02:00:00.000Z");
         assert_ok(store_prune(f->store, T0 + 9 * HOUR, 10, &more, &err), err);
         assert_string_equal(ask(f->store, "SELECT count(*) FROM events"), "0");
         assert_string_equal(since(f, "u"), "2026-01-01T01:00:00.000Z");
