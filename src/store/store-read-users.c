@@ -14,9 +14,9 @@
         " AND e.account_key = u.account_key AND (e.field = 'user_registration_status'"   \
         " OR e.type IN ('user.removed', 'user.returned')) ORDER BY e.seq DESC LIMIT 1)," \
         " " without_event ") END AS since"
-#define START                                                                    \
-        "CASE WHEN s.row IS NULL THEN u.first_seen_at WHEN u.removed_at IS NULL" \
-        " THEN ifnull(s.time, u.last_changed_at) ELSE s.time END"
+#define START                                          \
+        "CASE WHEN s.row IS NULL THEN u.first_seen_at" \
+        " ELSE ifnull(s.time, u.last_changed_at) END"
 #define JOIN_START                                        \
         " LEFT JOIN status_start_data s ON s.row = u.row" \
         " AND s.field = 'user_registration_status'"

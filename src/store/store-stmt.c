@@ -35,12 +35,14 @@
 #define USER_COLUMNS \
         "row, first_seen_at, last_changed_at, removed_at, missing" USER_FIELDS(FIELD_COLUMN)
 
-/* Events that are old, and that no sink has yet to finish with. */
+/* Events that are old, and that no sink has yet to finish with.  Those of one user go in the order in
+ * which they came, whatever the clock said: else the history would end with what came before. */
 #define PRUNED                                                             \
-        "SELECT seq FROM event_data WHERE time < ?1 AND seq <="            \
+        "SELECT o.seq FROM event_data o WHERE o.time < ?1 AND o.seq <="    \
         " ifnull((SELECT min(cursor) FROM sink_data), 0x7fffffffffffffff)" \
-        " ORDER BY time LIMIT ?2"
-
+        " AND NOT EXISTS (SELECT 1 FROM event_data n WHERE " ABOUT_USER(   \
+                "n", "o") " AND n.seq < o.seq AND n.time >= ?1)"           \
+                          " ORDER BY o.time LIMIT ?2"
 #define VALUE_OF_RETURNED VALUE_FROM("f.field", "e.seq")
 
 /* Every statement of the program, in one place to read and to review. */

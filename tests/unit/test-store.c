@@ -1120,6 +1120,25 @@ static void test_history_after_retention(void **state) {
         assert_string_equal(ask(f->store, "SELECT count(*) FROM event_data"), "0");
 }
 
+/* The clock was set back between two events. */
+static void test_retention_keeps_the_order(void **state) {
+        Fixture *f = *state;
+        int64_t row = add(f, "u", "Registered", T0);
+        bool more = false;
+        Error err = { 0 };
+
+        change(f, row, "Suspended", T0 + 3 * HOUR, false);
+        (void) tell(f, EVENT_USER_SUSPENDED, "u", "Registered", "Suspended", 0, T0 + 3 * HOUR);
+        change(f, row, "Registered", T0 + 2 * HOUR, false);
+        (void) tell(f, EVENT_USER_REINSTATED, "u", "Suspended", "Registered", 0, T0 + 2 * HOUR);
+        (void) tell(f, EVENT_USER_REMOVED, "other", NULL, NULL, 0, T0 + 2 * HOUR);
+        assert_ok(store_prune(f->store, T0 + 5 * HOUR / 2, 10, &more, &err), err);
+        assert_string_equal(ask(f->store, "SELECT seq, user_id FROM events"), "1|u\n2|u");
+        assert_ok(store_prune(f->store, T0 + 4 * HOUR, 10, &more, &err), err);
+        assert_string_equal(ask(f->store, "SELECT count(*) FROM events"), "0");
+        assert_string_equal(ask(f->store, HISTORY), "Registered|02|-");
+}
+
 /* Since when somebody is suspended, too, for rosterctl and for alerts. */
 static void test_since_after_retention(void **state) {
         Fixture *f = *state;
@@ -1321,6 +1340,7 @@ int main(void) {
                 T(test_prune_gives_space_back),
                 T(test_history),
                 T(test_history_after_retention),
+                T(test_retention_keeps_the_order),
                 T(test_since_after_retention),
                 T(test_history_of_arrival),
                 T(test_rollback_forgets),
