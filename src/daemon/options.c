@@ -42,6 +42,30 @@ static void print_help(void) {
                CONFIG_DEFAULT);
 }
 
+/* Says what does not. */
+static bool go_together(const Options *o) {
+        if (o->n_accounts > 0 && !o->once) {
+                fprintf(stderr,
+                        "rosterd: '%s' is not an option; to sync that account now, say "
+                        "'rosterd --once %s'.\n",
+                        o->accounts[0], o->accounts[0]);
+                return false;
+        }
+        if (!*o->config) {
+                fprintf(stderr, "rosterd: --config is empty; name a file, or leave it out.\n");
+                return false;
+        }
+        if (o->once && o->check_config) {
+                fprintf(stderr, "rosterd: --once and --check-config do not go together.\n");
+                return false;
+        }
+        if (o->credentials && !o->check_config) {
+                fprintf(stderr, "rosterd: --credentials goes with --check-config only.\n");
+                return false;
+        }
+        return true;
+}
+
 OptionsVerdict options_parse(int argc, char *argv[], Options *ret) {
         enum { OPT_ONCE = 256, OPT_CHECK_CONFIG, OPT_CREDENTIALS, OPT_VERSION };
         static const struct option table[] = {
@@ -83,25 +107,8 @@ OptionsVerdict options_parse(int argc, char *argv[], Options *ret) {
         }
         o.accounts = argv + optind;
         o.n_accounts = (size_t) (argc - optind);
-        if (o.n_accounts > 0 && !o.once) {
-                fprintf(stderr,
-                        "rosterd: '%s' is not an option; to sync that account now, say "
-                        "'rosterd --once %s'.\n",
-                        o.accounts[0], o.accounts[0]);
+        if (!go_together(&o))
                 return OPTIONS_WRONG;
-        }
-        if (!*o.config) {
-                fprintf(stderr, "rosterd: --config is empty; name a file, or leave it out.\n");
-                return OPTIONS_WRONG;
-        }
-        if (o.once && o.check_config) {
-                fprintf(stderr, "rosterd: --once and --check-config do not go together.\n");
-                return OPTIONS_WRONG;
-        }
-        if (o.credentials && !o.check_config) {
-                fprintf(stderr, "rosterd: --credentials goes with --check-config only.\n");
-                return OPTIONS_WRONG;
-        }
         *ret = o;
         return OPTIONS_RUN;
 }
