@@ -6,6 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+uint64_t clock_usec(clockid_t clock) {
+        struct timespec ts;
+
+        (void) clock_gettime(clock, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
 /* systemd.time(7): a month is 30.44 days, a year 365.25. */
 static const struct {
         const char *name;

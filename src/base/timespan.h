@@ -3,12 +3,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define USEC_PER_MSEC UINT64_C(1000)
 #define USEC_PER_SEC UINT64_C(1000000)
 #define USEC_PER_MINUTE (60 * USEC_PER_SEC)
 #define USEC_PER_HOUR (60 * USEC_PER_MINUTE)
 #define USEC_PER_DAY (24 * USEC_PER_HOUR)
+
+/* What a clock says now, in microseconds. */
+uint64_t clock_usec(clockid_t clock);
 
 /* Reads a duration as systemd.time(7) writes it: "90s", "15min", "1h 30min", "2.5s", and a bare
  * number for seconds; units us ms s min h d w month y and their long forms.  Microseconds in *ret.

@@ -11,6 +11,7 @@
 
 #include "base/number.h"
 #include "base/timefmt.h"
+#include "base/timespan.h"
 #include "ctl/command.h"
 #include "ctl/event-row.h"
 #include "ctl/when.h"
@@ -178,10 +179,7 @@ static bool same_look(const Look *a, const Look *b) {
 }
 
 static int64_t monotonic_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+        return (int64_t) (clock_usec(CLOCK_MONOTONIC) / USEC_PER_MSEC);
 }
 
 /* A reader that went away is noticed at once, not by the next event: it ends us as a write would. */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/timespan.h"
 #include "daemon/log.h"
@@ -193,15 +192,8 @@ void deliver_poke(Deliver *d) {
         }
 }
 
-static uint64_t now_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
 bool deliver_drain(Deliver *d, uint64_t most) {
-        uint64_t begin = now_usec();
+        uint64_t begin = clock_usec(CLOCK_MONOTONIC);
         bool all = true;
 
         for (size_t i = 0; i < d->n; i++) {
@@ -209,7 +201,7 @@ bool deliver_drain(Deliver *d, uint64_t most) {
 
                 do
                         p = tell_portion(&d->readers[i]);
-                while (p == PORTION_TOLD && now_usec() - begin < most);
+                while (p == PORTION_TOLD && clock_usec(CLOCK_MONOTONIC) - begin < most);
                 (void) save_cursor(&d->readers[i], NULL); /* else some are told twice */
                 all = all && p == PORTION_EMPTY;
         }

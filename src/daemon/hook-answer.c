@@ -38,7 +38,7 @@ static void taken(Hook *h) {
 
 /* Whether it is to be told now; *told_at is of CLOCK_BOOTTIME, for the wall clock may be set. */
 static bool is_due(uint64_t *told_at, uint64_t again) {
-        uint64_t now = hook_boot_usec();
+        uint64_t now = clock_usec(CLOCK_BOOTTIME);
 
         if (*told_at && now - *told_at < again)
                 return false;

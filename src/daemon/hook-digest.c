@@ -24,7 +24,7 @@ static int digest_event(Hook *h, const Event *e) {
         if (h->digest.events == 1) {
                 h->parcel.first = e->seq;
                 h->first_run = e->run;
-                h->hold_until = hook_boot_usec() + hold_time(h);
+                h->hold_until = clock_usec(CLOCK_BOOTTIME) + hold_time(h);
                 hook_move_cursor(h, e->seq - 1);
         }
         if (e->run && e->run < h->first_run)
@@ -66,8 +66,8 @@ static int close_digest(Hook *h, bool full, Error *err) {
         if (r < 0)
                 return r;
         if (!full && (running || store_in_transaction(h->world->store)) &&
-            hook_boot_usec() < h->hold_until) {
-                uint64_t left = h->hold_until - hook_boot_usec();
+            clock_usec(CLOCK_BOOTTIME) < h->hold_until) {
+                uint64_t left = h->hold_until - clock_usec(CLOCK_BOOTTIME);
 
                 (void) sd_event_source_set_time_relative(h->timer, left < h->hold_until ? left : 0);
                 (void) sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
@@ -93,6 +93,6 @@ int hook_prepare_digest(Hook *h, Error *err) {
         r = digest_portion(h, &page, err);
         if (r < 0)
                 return r;
-        due = h->digest.events > 0 && hook_boot_usec() >= h->hold_until;
+        due = h->digest.events > 0 && clock_usec(CLOCK_BOOTTIME) >= h->hold_until;
         return r == DIGEST_FULL || end || due ? close_digest(h, r == DIGEST_FULL, err) : HOOK_MORE;
 }

@@ -92,8 +92,6 @@ typedef enum HookWork {
 
 /* hook.c */
 
-/* CLOCK_BOOTTIME, µs. */
-uint64_t hook_boot_usec(void);
 /* The state is to be saved. */
 void hook_changed(Hook *h);
 /* There is nothing more to do for now. */

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/timefmt.h"
 #include "base/timespan.h"
@@ -19,13 +18,6 @@
 #define STORE_RETRY_MOST (60 * USEC_PER_SEC)
 
 static void advance(Hook *h);
-
-uint64_t hook_boot_usec(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 void hook_changed(Hook *h) {
         h->unsaved = true;

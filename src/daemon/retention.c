@@ -13,7 +13,7 @@
 #define STEP_PAUSE (200 * USEC_PER_MSEC)
 #define STEP_ROWS 500
 #define ROUND_STEPS 100
-#define SINK_AGE (INT64_C(30) * 24 * 3600 * 1000) /* ms: of a webhook that was taken out */
+#define SINK_AGE ((int64_t) (RETENTION_SINK_DAYS * USEC_PER_DAY / USEC_PER_MSEC))
 
 struct Retention {
         Store *store;

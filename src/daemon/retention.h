@@ -8,6 +8,9 @@
 #include "base/error.h"
 #include "store/store.h"
 
+/* So long the place of a webhook that was taken out is kept. */
+#define RETENTION_SINK_DAYS 30
+
 /* Deletes what is older than the configuration's retention, hourly, in small steps between other
  * work. */
 typedef struct Retention Retention;

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/timefmt.h"
 #include "base/timespan.h"
@@ -39,13 +38,6 @@ struct Schedule {
 };
 
 static void pump(Schedule *s);
-
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 uint64_t schedule_first_delay(uint64_t interval, const AccountState *state, int64_t now,
                               double random_spread) {
@@ -213,7 +205,7 @@ static int job_new(Schedule *s, const AccountConfig *account, int64_t key, Job *
         if (!j)
                 return error_set(err, -ENOMEM, "out of memory");
         *j = (Job){ .schedule = s, .account = account, .key = key, .memory.users = -1 };
-        pace_init(&j->memory.pace, account->requests_per_second, now_monotonic());
+        pace_init(&j->memory.pace, account->requests_per_second, clock_usec(CLOCK_MONOTONIC));
         r = sd_event_add_time_relative(s->world->event, &j->timer, CLOCK_BOOTTIME, 0, 0, on_timer,
                                        j);
         if (r >= 0)

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/jsontext.h"
 #include "base/timefmt.h"
@@ -25,7 +24,7 @@ uint64_t sync_next_delay(uint64_t interval, uint64_t elapsed, int64_t failures) 
 }
 
 static void schedule_next(Sync *s) {
-        uint64_t elapsed = sync_now(CLOCK_BOOTTIME) - s->started_mono;
+        uint64_t elapsed = clock_usec(CLOCK_BOOTTIME) - s->started_mono;
 
         s->result.next_run = sync_next_delay(s->account->interval, elapsed, s->state.failures);
         s->state.next_run_at = time_now_ms() + (int64_t) (s->result.next_run / USEC_PER_MSEC);

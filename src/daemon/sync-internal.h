@@ -111,8 +111,6 @@ typedef struct Deferred {
 void sync_fail(Sync *s, const Error *why);
 /* A read or write of the database failed, which all runs must hear of. */
 void sync_fail_store(Sync *s, const Error *why);
-/* Microseconds. */
-uint64_t sync_now(clockid_t clock);
 
 /* sync-keys.c: gets keys and then goes on with sync_ask().  refused: keys that others are to replace,
  * or NULL. */

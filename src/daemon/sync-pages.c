@@ -187,7 +187,7 @@ static bool cut_page(Sync *s) {
 /* Applies records of the page at hand for a while.  -EAGAIN: more of what is known is needed first. */
 static int apply_records(Sync *s, Error *err) {
         const SourcePage *page = &s->hand.said.page;
-        uint64_t until = sync_now(CLOCK_MONOTONIC) + PORTION;
+        uint64_t until = clock_usec(CLOCK_MONOTONIC) + PORTION;
 
         while (s->hand.at < page->n_records) {
                 int r = sync_apply_record(s, &page->records[s->hand.at], err);
@@ -201,7 +201,7 @@ static int apply_records(Sync *s, Error *err) {
                 if (r < 0)
                         return r;
                 s->hand.at++;
-                if (s->hand.at % PORTION_RECORDS == 0 && sync_now(CLOCK_MONOTONIC) > until)
+                if (s->hand.at % PORTION_RECORDS == 0 && clock_usec(CLOCK_MONOTONIC) > until)
                         return SYNC_MORE;
         }
         return SYNC_DONE;
@@ -402,7 +402,7 @@ static void begin_known(Sync *s) {
 }
 
 void sync_ask(Sync *s) {
-        uint64_t now = sync_now(CLOCK_MONOTONIC), wait = pace_wait(&s->memory->pace, now);
+        uint64_t now = clock_usec(CLOCK_MONOTONIC), wait = pace_wait(&s->memory->pace, now);
         Error err = { 0 };
 
         if (wait > 0) {

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/text.h"
 #include "base/timefmt.h"
@@ -17,15 +16,8 @@
 
 #define UNCONFIRMED_MOST 63 /* runs */
 
-uint64_t sync_now(clockid_t clock) {
-        struct timespec ts;
-
-        (void) clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
 SyncProgress sync_progress(const Sync *s) {
-        return (SyncProgress){ s->run, s->expected, sync_now(CLOCK_BOOTTIME) - s->started_mono,
+        return (SyncProgress){ s->run, s->expected, clock_usec(CLOCK_BOOTTIME) - s->started_mono,
                                s->counters };
 }
 
@@ -259,7 +251,7 @@ int sync_start(const SyncWorld *world, Config *config, const AccountConfig *acco
                      .userdata = userdata,
                      .source = source_find(account->source),
                      .started = time_now_ms(),
-                     .started_mono = sync_now(CLOCK_BOOTTIME),
+                     .started_mono = clock_usec(CLOCK_BOOTTIME),
                      .token_seed = random_u64(),
                      .confirms = memory->unconfirmed == 0,
                      .page = 1 };

@@ -12,6 +12,7 @@
 #include "base/timespan.h"
 #include "daemon/hook.h"
 #include "daemon/log.h"
+#include "daemon/retention.h"
 
 /* How far webhooks have got is written down so long after the first has got on: a commit for each
  * event would cost more than to tell the last few again after a crash. */
@@ -237,8 +238,8 @@ static int retire(const Webhooks *w, const char *sink, Error *err) {
                 log_webhook(LOG_WARNING, LOG_ID_WEBHOOK_REMOVED, name,
                             "webhook %s is configured no more: up to %" PRId64
                             " event%s from seq %" PRId64 " on will not be delivered to it, unless "
-                            "its section comes back within 30 days",
-                            name, left, text_plural(left), cursor + 1);
+                            "its section comes back within %d days",
+                            name, left, text_plural(left), cursor + 1, RETENTION_SINK_DAYS);
         return r;
 }
 

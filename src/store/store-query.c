@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/timespan.h"
 #include "store/store-read-internal.h"
@@ -21,10 +20,7 @@
 static _Atomic int64_t overdue_at;
 
 static int64_t monotonic_ms(void) {
-        struct timespec ts;
-
-        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+        return (int64_t) (clock_usec(CLOCK_MONOTONIC) / USEC_PER_MSEC);
 }
 
 /* Pragmas that only tell. */

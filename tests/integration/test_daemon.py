@@ -411,6 +411,19 @@ def test_clock_years_ahead(roster, chime):
     assert roster.events()[0]["seq"] == 2
 
 
+def test_nothing_is_old_before_a_listing_is_complete(roster, chime):
+    roster.settings["retention"] = "1d"
+    roster.write_config()
+    chime.fault("status", times="always", status=403)
+    assert roster.run("--once").returncode == 1
+    roster.change_database("UPDATE event_data SET time = '2001-01-01T00:00:00.000Z'")
+    assert roster.run("--once").returncode == 1
+    assert roster.events()[0]["type"] == "sync.failed"
+    chime.clear_faults()
+    roster.once()
+    assert roster.events()[0]["seq"] == 2
+
+
 def test_concurrency_and_no_overlap(roster, chime):
     accounts = [f"{n:08d}-2222-4333-8444-555555555555" for n in range(12)]
     for n, account in enumerate(accounts):
